@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The only header with #if on compiler or instruction set, and the only one that defines macros (docs/abi.md lists them).
+#pragma once
+
+#include <cstddef>
+
+// NaN checks, tie rules and the order of summation are part of the results; -ffast-math gives all three away.
+#if defined(__FAST_MATH__) && !defined(HEADGATE_ALLOW_FAST_MATH)
+#error "headgate: -ffast-math voids the library's promises; compile without it or define HEADGATE_ALLOW_FAST_MATH"
+#endif
+
+// The instruction set is part of every name, so objects compiled for two of them do not link instead of misbehaving.
+#if defined(__AVX512F__)
+#define HEADGATE_ABI isa_avx512
+#elif defined(__AVX2__) && defined(__FMA__)
+#define HEADGATE_ABI isa_avx2_fma
+#elif defined(__AVX2__)
+#define HEADGATE_ABI isa_avx2
+#elif defined(__AVX__)
+#define HEADGATE_ABI isa_avx
+#elif defined(__SSE4_2__)
+#define HEADGATE_ABI isa_sse4_2
+#elif defined(__ARM_NEON)
+#define HEADGATE_ABI isa_neon
+#else
+#define HEADGATE_ABI isa_baseline
+#endif
+
+#if defined(__cpp_exceptions)
+#define HEADGATE_THROW(exception) throw exception
+#else
+#define HEADGATE_THROW(exception) ::headgate::detail::abort_with((exception).what())
+#endif
+
+#if defined(_MSC_VER)
+#define HEADGATE_NO_UNIQUE_ADDRESS [[msvc::no_unique_address]]
+#define HEADGATE_ALWAYS_INLINE __forceinline
+#define HEADGATE_NEVER_INLINE __declspec(noinline)
+#else
+#define HEADGATE_NO_UNIQUE_ADDRESS [[no_unique_address]]
+#define HEADGATE_ALWAYS_INLINE inline __attribute__((always_inline))
+#define HEADGATE_NEVER_INLINE __attribute__((noinline))
+#endif
+
+// A broken promise of our own code (never of a caller's arguments): checked in debug builds only. Needs core/error.hpp.
+#if defined(NDEBUG)
+#define HEADGATE_ASSERT(condition, sentence) static_cast<void>(0)
+#else
+#define HEADGATE_ASSERT(condition, sentence) ((condition) ? static_cast<void>(0) : ::headgate::detail::abort_with(sentence))
+#endif
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// The one integer type for sizes, rows, columns, tokens and experts: signed and as wide as a pointer.
+using index = std::ptrdiff_t;
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A vector indexed by the library's signed `index`.
+#pragma once
+
+#include <headgate/config.hpp>
+
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// `std::vector` with signed sizes and subscripts, so that no loop needs a cast. Keeps its memory when it shrinks.
+template <class T>
+class array {
+ public:
+  using value_type = T;
+
+  array() = default;
+  explicit array(index count, const T& value = T{}) : items_(static_cast<std::size_t>(count), value) {}
+
+  [[nodiscard]] index size() const { return static_cast<index>(items_.size()); }
+  [[nodiscard]] bool empty() const { return items_.empty(); }
+  [[nodiscard]] T& operator[](index i) { return items_[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] const T& operator[](index i) const { return items_[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] T* data() { return items_.data(); }
+  [[nodiscard]] const T* data() const { return items_.data(); }
+  [[nodiscard]] auto begin() { return items_.begin(); }
+  [[nodiscard]] auto begin() const { return items_.begin(); }
+  [[nodiscard]] auto end() { return items_.end(); }
+  [[nodiscard]] auto end() const { return items_.end(); }
+  [[nodiscard]] T& back() { return items_.back(); }
+  [[nodiscard]] const T& back() const { return items_.back(); }
+
+  void clear() { items_.clear(); }
+  void reserve(index count) { items_.reserve(static_cast<std::size_t>(count)); }
+  void resize(index count) { items_.resize(static_cast<std::size_t>(count)); }
+  void assign(index count, const T& value) { items_.assign(static_cast<std::size_t>(count), value); }
+  void push_back(const T& item) { items_.push_back(item); }
+  void push_back(T&& item) { items_.push_back(std::move(item)); }
+
+  operator std::span<const T>() const { return items_; }
+
+ private:
+  std::vector<T> items_;
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Row-major token matrices on Eigen, and the doors through which a caller's matrices come in.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
+#include <headgate/core/view.hpp>
+
+#include <Eigen/Core>
+
+#include <type_traits>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// Row-major and of run-time size: tokens x features, outputs x inputs, 1 x outputs for a bias.
+template <class T>
+using matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// What a policy reads: any row-major matrix, map or block of rows, without a copy.
+template <class T>
+using in = Eigen::Ref<const matrix<T>, 0, Eigen::OuterStride<>>;
+
+/// What a policy writes: the same, of a size the caller has fixed.
+template <class T>
+using out = Eigen::Ref<matrix<T>, 0, Eigen::OuterStride<>>;
+
+/// The memory of a matrix as kernels take it. The matrix must outlive the view.
+template <class M>
+[[nodiscard]] auto view_of(M& m) {
+  using element = std::remove_reference_t<decltype(*m.data())>;
+  return view<element>(m.data(), m.rows(), m.cols(), m.outerStride());
+}
+
+/// A kernel's block as an Eigen matrix, for policies that take `in<T>` and `out<T>`.
+template <class T>
+[[nodiscard]] auto map_of(view<T> block) {
+  using plain = std::conditional_t<std::is_const_v<T>, const matrix<std::remove_const_t<T>>, matrix<T>>;
+  return Eigen::Map<plain, 0, Eigen::OuterStride<>>(block.data, block.rows, block.cols, Eigen::OuterStride<>(block.stride));
+}
+
+/// Turns a caller's argument into `in<T>`. A matrix, map or block of rows is never copied: what would need a copy does not
+/// compile. An expression is evaluated once.
+template <class T, class X>
+[[nodiscard]] in<T> row_major(const X& x) {
+  static_assert(std::is_base_of_v<Eigen::EigenBase<X>, X>, "headgate: pass an Eigen matrix, map or block of rows");
+  static_assert(std::is_same_v<typename X::Scalar, T>, "headgate: the matrix has another scalar type than the layer");
+  if constexpr (requires { x.data(); }) {
+    static_assert(X::IsRowMajor, "headgate: the matrix is column-major; use headgate::matrix<T> or another row-major type");
+    static_assert(X::InnerStrideAtCompileTime == 1, "headgate: the elements of a row must lie next to each other");
+  }
+  return in<T>(x);
+}
+
+/// Makes y (rows x cols): resizes what owns its memory, and refuses a map or block of another size.
+template <class T, class Y>
+[[nodiscard]] out<T> prepare(Y& y, index rows, index cols, const char* owner, const char* name) {
+  static_assert(std::is_same_v<typename Y::Scalar, T>, "headgate: the matrix has another scalar type than the layer");
+  static_assert(Y::IsRowMajor, "headgate: the matrix is column-major; use headgate::matrix<T> or another row-major type");
+  static_assert(Y::InnerStrideAtCompileTime == 1, "headgate: the elements of a row must lie next to each other");
+  if (y.rows() != rows || y.cols() != cols) {
+    if constexpr (std::is_base_of_v<Eigen::PlainObjectBase<Y>, Y> && Y::SizeAtCompileTime == Eigen::Dynamic)
+      y.resize(rows, cols);
+    else
+      refuse(owner, ": ", name, " is ", y.rows(), " x ", y.cols(), ", it must be ", rows, " x ", cols);
+  }
+  return out<T>(y);
+}
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Dynamic routing (Huang et al. 2024, arXiv:2403.07652, eq. 4-5): as many experts as it takes to be confident.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
+#include <headgate/gates/stages.hpp>
+#include <headgate/kernels/topk.hpp>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// Selects the shortest prefix of the experts, best first, whose scores sum to more than `mass`; all of them if none
+/// does (mass >= 1). At least one. Ties go to the lower expert index.
+template <class T>
+struct top_p {
+  T mass = T(0.4);
+
+  void check(gate_shape) const {
+    if (!(mass >= 0)) refuse("top_p: mass is ", mass, ", it must be at least 0");
+  }
+
+  index operator()(const T* s, index experts, index* ids) const {
+    kernels::topk_row(s, experts, experts, ids);
+    T sum{0};
+    for (index n = 0; n < experts; ++n) {
+      sum += s[ids[n]];
+      if (sum > mass) return n + 1;
+    }
+    return experts;
+  }
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything but files, threads and test helpers: those are headgate/io/, headgate/parallel/ and headgate/testing/.
+#pragma once
+
+#include <headgate/activations/activations.hpp>
+#include <headgate/dense_layer.hpp>
+#include <headgate/experts/ffn.hpp>
+#include <headgate/experts/frozen.hpp>
+#include <headgate/experts/glu.hpp>
+#include <headgate/experts/linear.hpp>
+#include <headgate/experts/lora.hpp>
+#include <headgate/gates/named.hpp>
+#include <headgate/layer.hpp>
+#include <headgate/losses/cross_entropy.hpp>
+#include <headgate/losses/entropy.hpp>
+#include <headgate/losses/global_balance.hpp>
+#include <headgate/losses/importance.hpp>
+#include <headgate/losses/load.hpp>
+#include <headgate/losses/mean_squared_error.hpp>
+#include <headgate/losses/router_z.hpp>
+#include <headgate/losses/selection_bias.hpp>
+#include <headgate/losses/switch_balance.hpp>
+#include <headgate/optim/adamw.hpp>
+#include <headgate/optim/clip_gradient_norm.hpp>
+#include <headgate/optim/schedules.hpp>
+#include <headgate/optim/sgd.hpp>
+#include <headgate/version.hpp>

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The sparse mixture-of-experts layer (Shazeer et al. 2017, arXiv:1701.06538, eq. 1).
+#pragma once
+
+#include <headgate/concepts/executor.hpp>
+#include <headgate/concepts/expert_policy.hpp>
+#include <headgate/concepts/gate_policy.hpp>
+#include <headgate/concepts/routing_loss.hpp>
+#include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
+#include <headgate/core/matrix.hpp>
+#include <headgate/experts/expert_bank.hpp>
+#include <headgate/kernels/combine.hpp>
+#include <headgate/kernels/finite.hpp>
+#include <headgate/kernels/gather_rows.hpp>
+#include <headgate/kernels/reduce.hpp>
+#include <headgate/layer_state.hpp>
+#include <headgate/parallel/sequential.hpp>
+#include <headgate/routing/capacity.hpp>
+
+#include <type_traits>
+#include <utility>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// Options of a layer that are not sizes.
+struct layer_options {
+  headgate::capacity capacity{};
+};
+
+/// y_t = [shared(x_t) +] sum over the experts e that the gate picks for token t of weight_te * expert_e(x_t)
+///
+/// x (tokens x model), y (tokens x outputs). Terms are added in this order, so that a token's row has the same bits in
+/// any batch, beside any neighbours and with any number of threads. Every member is safe to call from several threads
+/// at once with a workspace or tape each, as long as nobody changes the parameters.
+template <class Gate, class Expert, class Shared = no_shared_expert>
+class layer {
+  static_assert(gate_policy<Gate>, "layer: Gate does not model headgate::gate_policy (docs/writing-a-gate.md)");
+  static_assert(expert_policy<Expert>,
+                "layer: Expert does not model headgate::expert_policy (docs/writing-an-expert.md)");
+  static_assert(std::is_same_v<typename Gate::scalar, typename Expert::scalar>,
+                "layer: Gate and Expert have different scalar types");
+  static constexpr bool has_shared = !std::is_same_v<Shared, no_shared_expert>;
+
+ public:
+  using T = typename Gate::scalar;
+  using scalar = T;
+  using parameters = layer_parameters<Gate, Expert, Shared>;
+  using gradients = parameters;
+  using workspace = layer_workspace<Gate, Expert, Shared>;
+  using tape = layer_tape<Gate, Expert, Shared>;
+
+  /// Draws fresh parameters from the seed. Refuses sizes that contradict each other.
+  layer(Gate gate, Expert expert, std::uint64_t seed, layer_options options = {})
+    requires(!has_shared)
+      : layer(std::move(gate), std::move(expert), Shared{}, seed, options) {}
+
+  layer(Gate gate, Expert expert, Shared shared, std::uint64_t seed, layer_options options = {})
+      : gate_(std::move(gate)), expert_(std::move(expert)), shared_(std::move(shared)), options_(options) {
+    check();
+    std::mt19937_64 generator(seed);
+    parameters_.gate = gate_.init(generator);
+    parameters_.experts.resize(experts_of(gate_));
+    for (auto& p : parameters_.experts) p = expert_.init(generator);
+    if constexpr (has_shared) parameters_.shared = shared_.init(generator);
+  }
+
+  [[nodiscard]] index model() const { return model_of(gate_); }
+  [[nodiscard]] index outputs() const { return outputs_of(expert_); }
+  [[nodiscard]] index experts() const { return experts_of(gate_); }
+
+  /// The policies. Options such as a temperature may change between passes, sizes may not.
+  [[nodiscard]] Gate& gate() { return gate_; }
+  [[nodiscard]] const Gate& gate() const { return gate_; }
+  [[nodiscard]] const Expert& expert() const { return expert_; }
+  [[nodiscard]] layer_options& options() { return options_; }
+  [[nodiscard]] const layer_options& options() const { return options_; }
+
+  [[nodiscard]] parameters& params() { return parameters_; }
+  [[nodiscard]] const parameters& params() const { return parameters_; }
+
+  /// Inference into a new matrix. Allocates; `forward` with a workspace does not.
+  template <class X>
+  [[nodiscard]] matrix<T> operator()(const X& x) const {
+    matrix<T> y;
+    workspace memory;
+    forward(x, y, memory);
+    return y;
+  }
+
+  /// Inference: no noise, nothing kept for a backward. Refuses wrong shapes and values that are not finite before it
+  /// writes to y; y is resized if it owns its memory.
+  template <executor Executor, class X, class Y>
+  void forward(const Executor& executor, const X& x, Y&& y, workspace& memory) const {
+    run(executor, row_major<T>(x), y, memory, false, random_stream{});
+  }
+  template <class X, class Y>
+  void forward(const X& x, Y&& y, workspace& memory) const {
+    forward(run_sequentially, x, y, memory);
+  }
+
+  /// Training: the same, with noise from the tape, and the tape ready for `backward`.
+  template <executor Executor, class X, class Y>
+  void forward(const Executor& executor, const X& x, Y&& y, tape& memory) const {
+    memory.tokens = -1;  // a forward that fails leaves nothing to differentiate
+    run(executor, row_major<T>(x), y, static_cast<workspace&>(memory), memory.training, memory.random);
+    memory.used = memory.random;
+    if (memory.training) memory.random = memory.random.next();
+    memory.tokens = x.rows();
+  }
+  template <class X, class Y>
+  void forward(const X& x, Y&& y, tape& memory) const {
+    forward(run_sequentially, x, y, memory);
+  }
+
+  /// Overwrites dx with dL/dx and adds dL/d(parameters) to `grads`, L being the caller's loss, of which dy is the
+  /// gradient, plus the routing losses. Returns the sum of the routing losses.
+  template <executor Executor, class X, class DY, class DX, class... Losses>
+  T backward(const Executor& executor, const X& x, const DY& dy, tape& memory, DX&& dx, gradients& grads,
+             const Losses&... losses) const {
+    static_assert(trainable_expert<Expert>,
+                  "layer::backward: Expert does not model headgate::trainable_expert (docs/writing-an-expert.md)");
+    static_assert(trainable_gate<Gate> || std::tuple_size_v<std::remove_cvref_t<decltype(Gate::fields)>> == 0,
+                  "layer::backward: Gate does not model headgate::trainable_gate (docs/writing-a-gate.md)");
+    static_assert((routing_loss<Losses, T> && ...),
+                  "layer::backward: a loss does not model headgate::routing_loss (docs/losses.md)");
+    const in<T> x_rows = row_major<T>(x);
+    const in<T> dy_rows = row_major<T>(dy);
+    check_backward(x_rows, dy_rows, memory, grads);
+    out<T> dx_rows = prepare<T>(dx, x.rows(), model(), "layer::backward", "dx");
+    dx_rows.setZero();
+
+    const pass<T, Executor> pass{executor, memory.kernel_memory, memory.training, memory.used};
+    memory.gradient.reset(memory.routing);
+    T loss{0};
+    ((loss += static_cast<T>(losses(memory.routing, memory.gradient))), ...);
+    backward_experts_into(x_rows, dy_rows, memory, dx_rows, grads, pass);
+    if constexpr (requires { gate_.backward(parameters_.gate, x_rows, memory.routing, memory.gate_cache,
+                                            memory.gradient, dx_rows, grads.gate, pass); })
+      gate_.backward(parameters_.gate, x_rows, memory.routing, memory.gate_cache, memory.gradient, dx_rows, grads.gate,
+                     pass);
+    else if constexpr (trainable_gate<Gate>)
+      gate_.backward(parameters_.gate, x_rows, memory.routing, memory.gate_cache, memory.gradient, dx_rows, grads.gate);
+    return loss;
+  }
+  template <class X, class DY, class DX, class... Losses>
+    requires(!executor<X>)
+  T backward(const X& x, const DY& dy, tape& memory, DX&& dx, gradients& grads, const Losses&... losses) const {
+    return backward(run_sequentially, x, dy, memory, dx, grads, losses...);
+  }
+
+  /// Gradients of the parameters' shapes, all zero.
+  [[nodiscard]] gradients zero_gradients() const {
+    gradients grads = parameters_;
+    set_zero(grads);
+    return grads;
+  }
+  static void set_zero(gradients& grads) {
+    parameters::template walk<fields_of::storage>([](std::string_view, auto& d) { d.setZero(); }, grads);
+  }
+
+  /// f(name, w, dw) for every trained matrix: what optimisers walk.
+  template <class Gradients, class F>
+  void for_each_parameter(Gradients& grads, F&& f) {
+    parameters::template walk<fields_of::training>(f, parameters_, grads);
+  }
+  /// f(name, w) for every matrix that belongs in a file: trained ones, frozen ones and buffers.
+  template <class F>
+  void for_each_tensor(F&& f) {
+    parameters::template walk<fields_of::storage>(f, parameters_);
+  }
+  template <class F>
+  void for_each_tensor(F&& f) const {
+    parameters::template walk<fields_of::storage>(f, parameters_);
+  }
+
+ private:
+  void check() const {
+    check_positive("layer", "model", model());
+    check_positive("layer", "experts", experts());
+    if constexpr (requires { gate_.check(); }) gate_.check();
+    if constexpr (requires { expert_.check(); }) expert_.check();
+    options_.capacity.check();
+    if (model_of(expert_) != model())
+      refuse("layer: the expert was built for model = ", model_of(expert_), ", the gate for model = ", model());
+    if constexpr (has_shared) {
+      static_assert(expert_policy<Shared>,
+                    "layer: Shared does not model headgate::expert_policy (docs/writing-an-expert.md)");
+      if constexpr (requires { shared_.check(); }) shared_.check();
+      if (model_of(shared_) != model() || outputs_of(shared_) != outputs())
+        refuse("layer: the shared expert maps ", model_of(shared_), " to ", outputs_of(shared_), ", the routed ones map ",
+               model(), " to ", outputs());
+    }
+  }
+
+  template <class Executor, class Y>
+  void run(const Executor& executor, in<T> x, Y& y, workspace& memory, bool training, random_stream random) const {
+    if (x.cols() != model())
+      refuse("layer::forward: x has ", x.cols(), " columns, the layer was built for model = ", model());
+    if (const index bad = kernels::first_not_finite(view_of(x)); bad >= 0)
+      refuse("layer::forward: x holds ", x(bad / model(), bad % model()), " at row ", bad / model(), ", column ",
+             bad % model(), ", values must be finite");
+    const pass<T, Executor> pass{executor, memory.kernel_memory, training, random};
+    memory.routing.reset(x.rows(), experts());
+    if constexpr (contextual_gate<Gate>)
+      gate_.route(parameters_.gate, x, memory.routing, memory.gate_cache, pass);
+    else
+      gate_.route(parameters_.gate, x, memory.routing, memory.gate_cache);
+    memory.plan.make(memory.routing, options_.capacity);
+
+    out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "layer::forward", "y");
+    const index slots = memory.plan.slots();
+    const view<T> rows = memory.expert_rows.resize(slots, outputs());
+    forward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), memory.plan.groups(), x, rows,
+                    memory.expert_cache, pass);
+    memory.slot_weights.resize(slots, 1);
+    for (index s = 0; s < slots; ++s)
+      memory.slot_weights(s, 0) = memory.routing.assignments[memory.plan.assignment_of(s)].weight;
+    if constexpr (has_shared) {
+      const index offsets[2] = {0, x.rows()};
+      forward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x, view_of(y_rows),
+                      memory.shared_cache, pass);
+    }
+    combine(executor, rows, memory.slot_weights.data(), memory.plan, view_of(y_rows), has_shared);
+  }
+
+  /// Gradients of the weights, of the experts and of x through both.
+  template <class Pass>
+  void backward_experts_into(in<T> x, in<T> dy, tape& memory, out<T> dx, gradients& grads, const Pass& pass) const {
+    const dispatch_plan& plan = memory.plan;
+    const row_groups g = plan.groups();
+    const view<T> dy_slots = memory.dexpert_rows.resize(plan.slots(), outputs());
+    kernels::gather_scaled_rows<xsimd::default_arch, T>(view_of(dy), g.rows, memory.slot_weights.data(), dy_slots);
+    for (index s = 0; s < plan.slots(); ++s)  // dL/dweight_te = <dy_t, expert_e(x_t)>; a dropped assignment has none
+      memory.gradient.weights(plan.assignment_of(s), 0) +=
+          kernels::dot_row(view_of(dy).row(g.rows[s]), static_cast<const T*>(memory.expert_rows.row(s)), outputs());
+    const view<T> dx_slots = memory.dslots.resize(plan.slots(), model());
+    backward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), g, x, dy_slots,
+                     memory.expert_cache, dx_slots, std::span(grads.experts.data(), static_cast<std::size_t>(experts())),
+                     pass);
+    if constexpr (has_shared) {
+      const index offsets[2] = {0, x.rows()};
+      map_of(memory.dexpert_rows.resize(x.rows(), outputs())) = dy;
+      backward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x,
+                       memory.dexpert_rows.block(), memory.shared_cache, view_of(dx), std::span(&grads.shared, 1), pass);
+    }
+    combine(pass.executor, dx_slots, nullptr, plan, view_of(dx), true);
+  }
+
+  /// Rows of the slots into rows of the tokens, in blocks of tokens.
+  template <class Executor>
+  static void combine(const Executor& executor, view<const T> rows, const T* weights, const dispatch_plan& plan, view<T> y,
+                      bool accumulate) {
+    constexpr index tokens_per_task = 64;
+    executor.run((y.rows + tokens_per_task - 1) / tokens_per_task, [&](index task, index) {
+      const index first = task * tokens_per_task;
+      kernels::combine_rows(rows, plan.token_offsets().data(), plan.token_slots().data(), weights, y, first,
+                            (std::min)(first + tokens_per_task, y.rows), accumulate);
+    });
+  }
+
+  void check_backward(in<T> x, in<T> dy, const tape& memory, const gradients& grads) const {
+    if (memory.tokens < 0) refuse("layer::backward: the tape holds no forward pass, call forward with it first");
+    if (x.rows() != memory.tokens || x.cols() != model())
+      refuse("layer::backward: x is ", x.rows(), " x ", x.cols(), ", the tape was recorded with ", memory.tokens, " x ",
+             model());
+    if (dy.rows() != memory.tokens || dy.cols() != outputs())
+      refuse("layer::backward: dy is ", dy.rows(), " x ", dy.cols(), ", it must be ", memory.tokens, " x ", outputs());
+    if (memory.routing.experts != experts())
+      refuse("layer::backward: the tape was recorded with ", memory.routing.experts, " experts, the layer has ",
+             experts());
+    if (grads.experts.size() != experts())
+      refuse("layer::backward: the gradients are for ", grads.experts.size(), " experts, the layer has ", experts(),
+             "; make them with zero_gradients()");
+  }
+
+  HEADGATE_NO_UNIQUE_ADDRESS Gate gate_;
+  HEADGATE_NO_UNIQUE_ADDRESS Expert expert_;
+  HEADGATE_NO_UNIQUE_ADDRESS Shared shared_;
+  layer_options options_;
+  parameters parameters_;
+};
+
+template <class Gate, class Expert, class Seed>
+  requires std::is_arithmetic_v<Seed>
+layer(Gate, Expert, Seed) -> layer<Gate, Expert>;
+template <class Gate, class Expert, class Seed>
+  requires std::is_arithmetic_v<Seed>
+layer(Gate, Expert, Seed, layer_options) -> layer<Gate, Expert>;
+template <class Gate, class Expert, class Shared, class Seed>
+  requires(!std::is_arithmetic_v<Shared>)
+layer(Gate, Expert, Shared, Seed) -> layer<Gate, Expert, Shared>;
+template <class Gate, class Expert, class Shared, class Seed>
+  requires(!std::is_arithmetic_v<Shared>)
+layer(Gate, Expert, Shared, Seed, layer_options) -> layer<Gate, Expert, Shared>;
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

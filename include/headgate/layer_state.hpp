@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a layer's caller owns: parameters and gradients, the workspace of a pass, the tape between forward and backward.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/array.hpp>
+#include <headgate/core/field.hpp>
+#include <headgate/core/random.hpp>
+#include <headgate/core/scratch.hpp>
+#include <headgate/experts/expert_bank.hpp>
+#include <headgate/experts/shared.hpp>
+#include <headgate/routing/plan.hpp>
+#include <headgate/routing/routing.hpp>
+
+#include <type_traits>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// Parameters of a layer, or anything shaped like them: gradients, moments. Names: "gate.weight", "experts.0.up",
+/// "shared.up".
+template <class Gate, class Expert, class Shared>
+struct layer_parameters {
+  typename Gate::params gate;
+  array<typename Expert::params> experts;
+  HEADGATE_NO_UNIQUE_ADDRESS typename Shared::params shared;
+
+  /// Calls f(name, matrix, the matrix of the same name in others...) in a fixed order.
+  template <fields_of Which, class F, class Self, class... Others>
+  static void walk(F&& f, Self& self, Others&... others) {
+    field_path path;
+    {
+      const auto inside = path.enter("gate");
+      for_each_field<Gate, Which>(path, f, self.gate, others.gate...);
+    }
+    {
+      const auto inside = path.enter("experts");
+      for (index e = 0; e < self.experts.size(); ++e) {
+        const auto numbered = path.enter(e);
+        for_each_field<Expert, Which>(path, f, self.experts[e], others.experts[e]...);
+      }
+    }
+    const auto inside = path.enter("shared");
+    for_each_field<Shared, Which>(path, f, self.shared, others.shared...);
+  }
+};
+
+/// Memory of one forward pass, reused by the next: after a first pass of a size nothing is allocated. One thread at a
+/// time may use it. Between passes its record tells who went where.
+template <class Gate, class Expert, class Shared>
+struct layer_workspace {
+  using T = typename Gate::scalar;
+
+  headgate::routing<T> routing;  ///< of the last pass
+  dispatch_plan plan;            ///< of the last pass
+
+  typename Gate::cache gate_cache;
+  expert_bank_cache<Expert> expert_cache;
+  HEADGATE_NO_UNIQUE_ADDRESS std::conditional_t<std::is_same_v<Shared, no_shared_expert>, no_shared_expert,
+                                                expert_bank_cache<std::conditional_t<
+                                                    std::is_same_v<Shared, no_shared_expert>, Expert, Shared>>>
+      shared_cache;
+  scratch<T> expert_rows;    // (slots x outputs), what each expert computed
+  scratch<T> slot_weights;   // (slots x 1)
+  scratch<T> kernel_memory;
+};
+
+/// What backward needs of the forward before it. The caller owns and reuses it.
+template <class Gate, class Expert, class Shared>
+struct layer_tape : layer_workspace<Gate, Expert, Shared> {
+  using T = typename Gate::scalar;
+
+  /// Noise and dropout of the next forward, which then moves on by one step. Set it to repeat a pass.
+  random_stream random{};
+  /// False: gradients of the layer as it is in evaluation, without noise and dropout.
+  bool training = true;
+
+  index tokens = -1;  // of the forward that backward may follow, -1 for none
+  random_stream used{};
+  routing_gradient<T> gradient;
+  scratch<T> dexpert_rows;  // (slots x outputs), then (slots x model)
+  scratch<T> dslots;
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Importance loss: experts should get equal sums of weights (Shazeer et al. 2017, arXiv:1701.06538, eq. 6-7).
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/losses/recorded.hpp>
+#include <headgate/losses/squared_variation.hpp>
+#include <headgate/losses/token_mask.hpp>
+#include <headgate/routing/routing.hpp>
+
+#include <span>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// A sum over the tokens that count (mask: true = counts, empty = all), then a ratio: the size of the batch cancels.
+///
+///   importance_i = sum_t G_ti,   L = weight CV(importance)^2
+///
+/// G is the combine weight, 0 where a token did not choose i, and gets the gradient. 0 for equal importance and where
+/// there is none; E - 1 if one expert has it all (E with `variance_of::sample`). The default weight gives the plain
+/// loss; the paper's language models train with 0.1.
+template <class T>
+struct importance_balance {
+  T weight = T{1};
+  variance_of variance = variance_of::population;
+  std::span<const bool> mask{};
+
+  T operator()(const routing<T>& r, routing_gradient<T>& d) const {
+    const token_mask counts("importance_balance", mask, r.tokens);
+    const index assigned = r.assignments.size();
+    if (assigned == 0) return T{0};
+    if (d.weights.size() != assigned)
+      refuse("importance_balance: the gradient is of ", d.weights.size(), " weights, the record has ", assigned);
+
+    const view<T> rows = d.row.zero(2, r.experts);
+    T *const importance = rows.row(0), *const dimportance = rows.row(1);
+    for (const auto& a : r.assignments)
+      if (counts(a.token)) importance[a.expert] += a.weight;
+    const T value = squared_variation(importance, dimportance, r.experts, variance);
+    for (index i = 0; i < assigned; ++i) {
+      const auto& a = r.assignments[i];
+      if (counts(a.token)) d.weights(i, 0) += weight * dimportance[a.expert];
+    }
+    return weight * value;
+  }
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Load loss: experts should get equal numbers of tokens, made smooth by the gate's noise (Shazeer et al. 2017,
+// arXiv:1701.06538, appendix A, eq. 8-11).
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/losses/recorded.hpp>
+#include <headgate/losses/squared_variation.hpp>
+#include <headgate/losses/token_mask.hpp>
+#include <headgate/routing/routing.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+namespace detail {
+
+/// The probability that an expert would be chosen if its own noise were drawn again, and the derivatives of that.
+template <class T>
+struct chance {
+  T value;   ///< Phi((clean - threshold) / scale)
+  T dclean;  ///< and minus that for the threshold
+  T dscale;
+};
+
+template <class T>
+chance<T> chance_above(T clean, T threshold, T scale) {
+  const T u = (clean - threshold) / scale;
+  const T value = std::erfc(-u * T(0.70710678118654752)) / T{2};
+  const T density = T(0.39894228040143268) * std::exp(-u * u / T{2});
+  if (density == T{0}) return {value, T{0}, T{0}};  // u may be infinite
+  return {value, density / scale, -density * u / scale};
+}
+
+/// The k-th and the (k+1)-th largest of z (n), 0 < k < n: an expert outside the chosen k has to beat the one, an expert
+/// inside has to stay above the other.
+struct boundary {
+  index last_in;
+  index first_out;
+};
+
+template <class T>
+boundary find_boundary(const T* z, index n, index k, T* sorted) {
+  std::copy(z, z + n, sorted);
+  std::nth_element(sorted, sorted + k, sorted + n, [](T a, T b) { return a > b; });
+  const auto place_of = [z, n](T value) {
+    index i = 0;
+    while (i < n - 1 && z[i] != value) ++i;
+    return i;
+  };
+  return {place_of(*std::min_element(sorted, sorted + k)), place_of(sorted[k])};
+}
+
+}  // namespace detail
+
+/// A sum over the tokens that count (mask: true = counts, empty = all), then a ratio: the size of the batch cancels.
+///
+///   load_i = sum_t Phi((clean_ti - threshold_ti) / scale_ti),   L = weight CV(load)^2
+///
+/// clean are the logits before the noise, scale is the noise's standard deviation, and threshold is the k-th largest of
+/// the other experts' noisy logits, k being the number of the token's assignments: the gate is taken to choose the k
+/// largest. All three get a gradient, the threshold in `logits`. Where nothing can change the choice (no noise, all
+/// experts or none chosen) the load is the count of the tokens, without a gradient. 0 for equal loads and where there
+/// is none; E - 1 if one expert has it all (E with `variance_of::sample`). The default weight gives the plain loss; the
+/// paper's language models train with 0.1.
+template <class T>
+struct load_balance {
+  T weight = T{1};
+  variance_of variance = variance_of::population;
+  std::span<const bool> mask{};
+
+  T operator()(const routing<T>& r, routing_gradient<T>& d) const {
+    const token_mask counts("load_balance", mask, r.tokens);
+    if (r.assignments.empty()) return T{0};
+    const bool noisy = r.noise_scale.size() != 0;
+    if (noisy) {
+      check_recorded("load_balance", "noise scales", r.noise_scale, d.noise_scale);
+      check_recorded("load_balance", "logits before the noise", r.clean_logits, d.clean_logits);
+      check_recorded("load_balance", "router logits", r.logits, d.logits);
+    }
+
+    const index n = r.experts;
+    T* const load = d.row.zero(1, 3 * n + r.tokens).data;
+    T *const dload = load + n, *const sorted = dload + n, *const chosen = sorted + n;  // (n), (n), (tokens)
+    for (const auto& a : r.assignments) chosen[a.token] += T{1};
+
+    const auto smooth = [&](index t) {
+      return noisy && counts(t) && chosen[t] > T{0} && chosen[t] < static_cast<T>(n);
+    };
+    const auto for_each_chance = [&](const auto& visit) {
+      for (index t = 0; t < r.tokens; ++t) {
+        if (!smooth(t)) continue;
+        const T *z = r.logits.row(t), *clean = r.clean_logits.row(t), *scale = r.noise_scale.row(t);
+        const auto [last_in, first_out] = detail::find_boundary(z, n, static_cast<index>(chosen[t]), sorted);
+        for (index i = 0; i < n; ++i) {
+          const bool in = z[i] > z[first_out];
+          const index threshold = in ? first_out : last_in;
+          visit(t, i, threshold,
+                scale[i] == T{0} ? detail::chance<T>{in ? T{1} : T{0}, T{0}, T{0}}
+                                 : detail::chance_above(clean[i], z[threshold], scale[i]));
+        }
+      }
+    };
+
+    for (const auto& a : r.assignments)
+      if (counts(a.token) && !smooth(a.token)) load[a.expert] += T{1};
+    for_each_chance([&](index, index i, index, const detail::chance<T>& p) { load[i] += p.value; });
+    const T value = squared_variation(load, dload, n, variance);
+    for_each_chance([&](index t, index i, index threshold, const detail::chance<T>& p) {
+      const T dp = weight * dload[i];
+      d.clean_logits(t, i) += dp * p.dclean;
+      d.noise_scale(t, i) += dp * p.dscale;
+      d.logits(t, threshold) -= dp * p.dclean;
+    });
+    return weight * value;
+  }
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

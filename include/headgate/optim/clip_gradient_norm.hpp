@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Clipping of the gradient's global norm (Pascanu et al. 2013, arXiv:1211.5063, Algorithm 1).
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
+
+#include <cmath>
+#include <string_view>
+#include <type_traits>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// The 2-norm of all gradients that `walk` visits, taken as one vector; see `optimiser_memory` for walks.
+///
+/// Summed in double and in a fixed order: eight interleaved sums for each parameter, the parameters one after the other.
+/// Squares of floats are exact in double, so the result for a float model is the same on every instruction set.
+template <class Walk>
+[[nodiscard]] double gradient_norm(Walk&& walk) {
+  double squares = 0.0;
+  walk([&squares](std::string_view, auto&, const auto& dw) {
+    double sums[8] = {};  // one would wait for each addition before the next
+    const auto* element = dw.data();
+    index i = 0;
+    for (; i + 8 <= dw.size(); i += 8)
+      for (index lane = 0; lane < 8; ++lane) {
+        const double value = static_cast<double>(element[i + lane]);
+        sums[lane] += value * value;
+      }
+    for (; i < dw.size(); ++i) {
+      const double value = static_cast<double>(element[i]);
+      sums[0] += value * value;
+    }
+    for (const double sum : sums) squares += sum;
+  });
+  return std::sqrt(squares);
+}
+
+/// Scales all gradients by max_norm / norm if their norm is above max_norm, and returns the norm before that.
+///
+/// A norm that is not finite (an infinite or NaN gradient, or an overflow) is returned and nothing is scaled: skip the
+/// step then, since no factor repairs it. The visitor changes dw: the walk must pass gradients that are not const.
+template <class Walk>
+double clip_gradient_norm(double max_norm, Walk&& walk) {
+  if (!(max_norm > 0.0)) refuse("clip_gradient_norm: max_norm is ", max_norm, ", it must be above 0");
+  const double norm = gradient_norm(walk);
+  if (norm > max_norm && std::isfinite(norm)) {
+    const double factor = max_norm / norm;
+    walk([factor](std::string_view, auto&, auto& dw) {
+      using scalar = std::remove_reference_t<decltype(*dw.data())>;
+      static_assert(!std::is_const_v<scalar>, "headgate: clip_gradient_norm scales the gradients, they must not be const");
+      for (index i = 0; i < dw.size(); ++i)
+        dw.data()[i] = static_cast<scalar>(static_cast<double>(dw.data()[i]) * factor);
+    });
+  }
+  return norm;
+}
+
+/// The same for one module.
+template <class Module, class Gradients>
+double clip_gradient_norm(double max_norm, Module& module, Gradients& gradients) {
+  return clip_gradient_norm(max_norm, [&](auto&& visit) { module.for_each_parameter(gradients, visit); });
+}
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an optimiser remembers between steps, and the walk by which it meets the parameters.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/array.hpp>
+#include <headgate/core/error.hpp>
+#include <headgate/core/matrix.hpp>
+#include <headgate/core/scratch.hpp>
+
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// Refuses a rate or a decay that is negative or not finite.
+inline void check_not_negative(const char* owner, const char* name, double value) {
+  if (!(value >= 0.0) || std::isinf(value))
+    refuse(owner, ": ", name, " is ", value, ", it must be a finite number of at least 0");
+}
+
+/// Refuses what is not in [0, 1): a momentum or another weight of a running mean.
+inline void check_below_one(const char* owner, const char* name, double value) {
+  if (!(value >= 0.0 && value < 1.0)) refuse(owner, ": ", name, " is ", value, ", it must be at least 0 and below 1");
+}
+
+/// The default for `decays`: weight decay acts on every trained matrix.
+inline bool decay_all(std::string_view /*name*/, index /*rows*/, index /*cols*/) { return true; }
+
+/// For `decays`: leaves out biases and other parameters of one row.
+inline bool decay_matrices(std::string_view /*name*/, index rows, index /*cols*/) { return rows > 1; }
+
+/// `Moments` numbers for each parameter, zero at first, held in the order in which a walk visits the parameters.
+///
+/// A walk is a callable that takes a visitor and calls it as visitor(name, w, dw) for each parameter, always in the same
+/// order: `[&](auto&& update) { layer.for_each_parameter(grads, update); head.for_each_parameter(more, update); }`.
+/// Each step walks twice, first to check and then to change, so a refused step has changed nothing. The first step
+/// allocates; later ones do not.
+template <class T, index Moments>
+class optimiser_memory {
+ public:
+  /// Number of finished steps.
+  [[nodiscard]] index steps() const { return steps_; }
+
+  /// One step: calls change(name, w, dw, moments) for each parameter, `moments` being (Moments x w.size()).
+  template <class Walk, class Change>
+  void step(const char* owner, Walk& walk, const Change& change) {
+    if (steps_ == 0) slots_.clear();  // nothing is remembered yet, and a refused first step may have left slots
+    index visited = 0;
+    walk([&](std::string_view name, auto& w, const auto& dw) { check(owner, visited++, name, w, dw); });
+    if (visited != slots_.size())
+      refuse(owner, ": the walk visits ", visited, " parameters, at the first step it visited ", slots_.size());
+
+    visited = 0;
+    walk([&](std::string_view name, auto& w, const auto& dw) {
+      const index here = visited++;
+      check(owner, here, name, w, dw);  // again: a walk that is not the same twice must not write out of bounds
+      change(name, w, dw, slots_[here].moments.data());
+    });
+    ++steps_;
+  }
+
+ private:
+  struct slot {
+    std::string name;
+    index rows;
+    index cols;
+    scratch<T> moments;
+  };
+
+  template <class W, class G>
+  void check(const char* owner, index here, std::string_view name, const W& w, const G& dw) {
+    static_assert(std::is_same_v<W, matrix<T>> && std::is_same_v<G, matrix<T>>,
+                  "headgate: the walk visits matrices of another type than the optimiser's headgate::matrix<T>");
+    if (dw.rows() != w.rows() || dw.cols() != w.cols())
+      refuse(owner, ": the gradient of '", name, "' is ", dw.rows(), " x ", dw.cols(), ", the parameter ", w.rows(), " x ",
+             w.cols());
+    if (here == slots_.size()) {
+      if (steps_ > 0)
+        refuse(owner, ": the walk visits '", name, "' (", w.rows(), " x ", w.cols(), ") after the ", here,
+               " parameters of the first step");
+      slot fresh{std::string(name), w.rows(), w.cols(), {}};
+      fresh.moments.zero(Moments, w.size());
+      slots_.push_back(std::move(fresh));
+    }
+    const slot& known = slots_[here];
+    if (w.rows() != known.rows || w.cols() != known.cols || name != known.name)
+      refuse(owner, ": parameter ", here, " is '", name, "' (", w.rows(), " x ", w.cols(), "), at the first step it was '",
+             known.name, "' (", known.rows, " x ", known.cols, ")");
+  }
+
+  array<slot> slots_;
+  index steps_ = 0;
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate
