@@ -2,10 +2,11 @@
 // One expert as a layer of its own: every token, no router. Dense baselines, embeddings and output heads.
 #pragma once
 
+#include <headgate/checks.hpp>
 #include <headgate/concepts/executor.hpp>
 #include <headgate/concepts/expert_policy.hpp>
 #include <headgate/config.hpp>
-#include <headgate/core/error.hpp>
+#include <headgate/core/extent.hpp>
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
@@ -36,6 +37,7 @@ class dense_layer {
     random_stream random{};  ///< dropout of the next forward, which then moves on by one step
     bool training = true;
     index tokens = -1;
+    shape_key sizes{};
     random_stream used{};
     expert_bank_cache<Expert> cache;
     scratch<T> dy;
@@ -48,6 +50,7 @@ class dense_layer {
     if constexpr (requires { expert_.check(); }) expert_.check();
     std::mt19937_64 generator(seed);
     parameters_ = expert_.init(generator);
+    for_each_tensor(sizes_);
   }
 
   [[nodiscard]] index model() const { return model_of(expert_); }
@@ -69,15 +72,16 @@ class dense_layer {
   void forward(const Executor& executor, const X& x, Y&& y, tape& memory) const {
     memory.tokens = -1;
     const in<T> x_rows = row_major<T>(x);
-    if (x.cols() != model())
-      refuse("dense_layer::forward: x has ", x.cols(), " columns, the layer was built for model = ", model());
+    check_input<T>(x_rows, model(), "dense_layer::forward");
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "dense_layer::forward", "y");
+    check_apart<T>(y_rows, x_rows, "dense_layer::forward", "x and y");
     memory.used = memory.random;
     if (memory.training) memory.random = memory.random.next();
     const index offsets[2] = {0, x.rows()};
     forward_experts(expert_, std::span<const parameters>(&parameters_, 1), row_groups{1, offsets}, x_rows,
                     view_of(y_rows), memory.cache, pass_of(executor, memory));
     memory.tokens = x.rows();
+    memory.sizes = sizes_;
   }
   template <class X, class Y>
   void forward(const X& x, Y&& y, tape& memory) const {
@@ -91,11 +95,14 @@ class dense_layer {
                   "dense_layer::backward: Expert does not model headgate::trainable_expert (docs/writing-an-expert.md)");
     const in<T> x_rows = row_major<T>(x);
     const in<T> dy_rows = row_major<T>(dy);
-    if (memory.tokens < 0) refuse("dense_layer::backward: the tape holds no forward pass, call forward with it first");
-    if (x.rows() != memory.tokens || dy.rows() != memory.tokens || dy.cols() != outputs())
-      refuse("dense_layer::backward: x has ", x.rows(), " rows and dy is ", dy.rows(), " x ", dy.cols(),
-             ", the tape was recorded for ", memory.tokens, " rows and ", outputs(), " outputs");
+    check_batch<T>(x_rows, dy_rows, memory.tokens, model(), outputs(), "dense_layer::backward");
+    if (!(memory.sizes == sizes_)) refuse("dense_layer::backward: the tape was recorded by a layer of other sizes");
+    walk<fields_of::storage>([](std::string_view name, const auto& w,
+                                const auto& d) { check_gradient(name, w, d, "dense_layer::backward"); },
+                             parameters_, grads);
     out<T> dx_rows = prepare<T>(dx, x.rows(), model(), "dense_layer::backward", "dx");
+    check_apart<T>(dx_rows, x_rows, "dense_layer::backward", "dx and x");
+    check_apart<T>(dx_rows, dy_rows, "dense_layer::backward", "dx and dy");
     const index offsets[2] = {0, x.rows()};
     map_of(memory.dy.resize(dy.rows(), dy.cols())) = dy_rows;
     backward_experts(expert_, std::span<const parameters>(&parameters_, 1), row_groups{1, offsets}, x_rows,
@@ -145,6 +152,7 @@ class dense_layer {
 
   HEADGATE_NO_UNIQUE_ADDRESS Expert expert_;
   parameters parameters_;
+  shape_key sizes_;
 };
 
 template <class Expert, class Seed>

@@ -2,6 +2,7 @@
 // The sparse mixture-of-experts layer (Shazeer et al. 2017, arXiv:1701.06538, eq. 1).
 #pragma once
 
+#include <headgate/checks.hpp>
 #include <headgate/concepts/executor.hpp>
 #include <headgate/concepts/expert_policy.hpp>
 #include <headgate/concepts/gate_policy.hpp>
@@ -10,13 +11,10 @@
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/experts/expert_bank.hpp>
-#include <headgate/kernels/combine.hpp>
-#include <headgate/kernels/finite.hpp>
-#include <headgate/kernels/gather_rows.hpp>
-#include <headgate/kernels/reduce.hpp>
 #include <headgate/layer_state.hpp>
 #include <headgate/parallel/sequential.hpp>
 #include <headgate/routing/capacity.hpp>
+#include <headgate/routing/combine.hpp>
 
 #include <type_traits>
 #include <utility>
@@ -64,6 +62,7 @@ class layer {
     parameters_.experts.resize(experts_of(gate_));
     for (auto& p : parameters_.experts) p = expert_.init(generator);
     if constexpr (has_shared) parameters_.shared = shared_.init(generator);
+    for_each_tensor(sizes_);
   }
 
   [[nodiscard]] index model() const { return model_of(gate_); }
@@ -108,6 +107,7 @@ class layer {
     memory.used = memory.random;
     if (memory.training) memory.random = memory.random.next();
     memory.tokens = x.rows();
+    memory.sizes = sizes_;
   }
   template <class X, class Y>
   void forward(const X& x, Y&& y, tape& memory) const {
@@ -128,13 +128,15 @@ class layer {
     const in<T> x_rows = row_major<T>(x);
     const in<T> dy_rows = row_major<T>(dy);
     check_backward(x_rows, dy_rows, memory, grads);
-    out<T> dx_rows = prepare<T>(dx, x.rows(), model(), "layer::backward", "dx");
-    dx_rows.setZero();
-
-    const pass<T, Executor> pass{executor, memory.kernel_memory, memory.training, memory.used};
     memory.gradient.reset(memory.routing);
     T loss{0};
-    ((loss += static_cast<T>(losses(memory.routing, memory.gradient))), ...);
+    ((loss += static_cast<T>(losses(memory.routing, memory.gradient))), ...);  // may refuse, so before anything is written
+
+    out<T> dx_rows = prepare<T>(dx, x.rows(), model(), "layer::backward", "dx");
+    check_apart<T>(dx_rows, x_rows, "layer::backward", "dx and x");
+    check_apart<T>(dx_rows, dy_rows, "layer::backward", "dx and dy");
+    dx_rows.setZero();
+    const pass<T, Executor> pass{executor, memory.kernel_memory, memory.training, memory.used};
     backward_experts_into(x_rows, dy_rows, memory, dx_rows, grads, pass);
     if constexpr (requires { gate_.backward(parameters_.gate, x_rows, memory.routing, memory.gate_cache,
                                             memory.gradient, dx_rows, grads.gate, pass); })
@@ -196,11 +198,7 @@ class layer {
 
   template <class Executor, class Y>
   void run(const Executor& executor, in<T> x, Y& y, workspace& memory, bool training, random_stream random) const {
-    if (x.cols() != model())
-      refuse("layer::forward: x has ", x.cols(), " columns, the layer was built for model = ", model());
-    if (const index bad = kernels::first_not_finite(view_of(x)); bad >= 0)
-      refuse("layer::forward: x holds ", x(bad / model(), bad % model()), " at row ", bad / model(), ", column ",
-             bad % model(), ", values must be finite");
+    check_input<T>(x, model(), "layer::forward");
     const pass<T, Executor> pass{executor, memory.kernel_memory, training, random};
     memory.routing.reset(x.rows(), experts());
     if constexpr (contextual_gate<Gate>)
@@ -210,6 +208,7 @@ class layer {
     memory.plan.make(memory.routing, options_.capacity);
 
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "layer::forward", "y");
+    check_apart<T>(y_rows, x, "layer::forward", "x and y");
     const index slots = memory.plan.slots();
     const view<T> rows = memory.expert_rows.resize(slots, outputs());
     forward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), memory.plan.groups(), x, rows,
@@ -222,7 +221,7 @@ class layer {
       forward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x, view_of(y_rows),
                       memory.shared_cache, pass);
     }
-    combine(executor, rows, memory.slot_weights.data(), memory.plan, view_of(y_rows), has_shared);
+    combine<T>(executor, memory.plan, rows, memory.slot_weights.data(), view_of(y_rows), has_shared);
   }
 
   /// Gradients of the weights, of the experts and of x through both.
@@ -231,10 +230,8 @@ class layer {
     const dispatch_plan& plan = memory.plan;
     const row_groups g = plan.groups();
     const view<T> dy_slots = memory.dexpert_rows.resize(plan.slots(), outputs());
-    kernels::gather_scaled_rows<xsimd::default_arch, T>(view_of(dy), g.rows, memory.slot_weights.data(), dy_slots);
-    for (index s = 0; s < plan.slots(); ++s)  // dL/dweight_te = <dy_t, expert_e(x_t)>; a dropped assignment has none
-      memory.gradient.weights(plan.assignment_of(s), 0) +=
-          kernels::dot_row(view_of(dy).row(g.rows[s]), static_cast<const T*>(memory.expert_rows.row(s)), outputs());
+    combine_backward<T>(pass.executor, plan, memory.expert_rows.block(), memory.slot_weights.data(), view_of(dy), dy_slots,
+                        memory.gradient.weights.data());
     const view<T> dx_slots = memory.dslots.resize(plan.slots(), model());
     backward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), g, x, dy_slots,
                      memory.expert_cache, dx_slots, std::span(grads.experts.data(), static_cast<std::size_t>(experts())),
@@ -245,34 +242,15 @@ class layer {
       backward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x,
                        memory.dexpert_rows.block(), memory.shared_cache, view_of(dx), std::span(&grads.shared, 1), pass);
     }
-    combine(pass.executor, dx_slots, nullptr, plan, view_of(dx), true);
-  }
-
-  /// Rows of the slots into rows of the tokens, in blocks of tokens.
-  template <class Executor>
-  static void combine(const Executor& executor, view<const T> rows, const T* weights, const dispatch_plan& plan, view<T> y,
-                      bool accumulate) {
-    constexpr index tokens_per_task = 64;
-    executor.run((y.rows + tokens_per_task - 1) / tokens_per_task, [&](index task, index) {
-      const index first = task * tokens_per_task;
-      kernels::combine_rows(rows, plan.token_offsets().data(), plan.token_slots().data(), weights, y, first,
-                            (std::min)(first + tokens_per_task, y.rows), accumulate);
-    });
+    combine<T>(pass.executor, plan, dx_slots, nullptr, view_of(dx), true);
   }
 
   void check_backward(in<T> x, in<T> dy, const tape& memory, const gradients& grads) const {
-    if (memory.tokens < 0) refuse("layer::backward: the tape holds no forward pass, call forward with it first");
-    if (x.rows() != memory.tokens || x.cols() != model())
-      refuse("layer::backward: x is ", x.rows(), " x ", x.cols(), ", the tape was recorded with ", memory.tokens, " x ",
-             model());
-    if (dy.rows() != memory.tokens || dy.cols() != outputs())
-      refuse("layer::backward: dy is ", dy.rows(), " x ", dy.cols(), ", it must be ", memory.tokens, " x ", outputs());
-    if (memory.routing.experts != experts())
-      refuse("layer::backward: the tape was recorded with ", memory.routing.experts, " experts, the layer has ",
-             experts());
-    if (grads.experts.size() != experts())
-      refuse("layer::backward: the gradients are for ", grads.experts.size(), " experts, the layer has ", experts(),
-             "; make them with zero_gradients()");
+    check_batch<T>(x, dy, memory.tokens, model(), outputs(), "layer::backward");
+    if (!(memory.sizes == sizes_))
+      refuse("layer::backward: the tape was recorded by a layer of other sizes (", memory.routing.experts,
+             " experts, this one has ", experts(), ")");
+    parameters_.check_same_shapes(grads, "layer::backward");
   }
 
   HEADGATE_NO_UNIQUE_ADDRESS Gate gate_;
@@ -280,6 +258,7 @@ class layer {
   HEADGATE_NO_UNIQUE_ADDRESS Shared shared_;
   layer_options options_;
   parameters parameters_;
+  shape_key sizes_;
 };
 
 template <class Gate, class Expert, class Seed>

@@ -2,8 +2,10 @@
 // What a layer's caller owns: parameters and gradients, the workspace of a pass, the tape between forward and backward.
 #pragma once
 
+#include <headgate/checks.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
+#include <headgate/core/error.hpp>
 #include <headgate/core/field.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/core/scratch.hpp>
@@ -12,6 +14,8 @@
 #include <headgate/routing/plan.hpp>
 #include <headgate/routing/routing.hpp>
 
+#include <cstdint>
+#include <string_view>
 #include <type_traits>
 
 namespace headgate {
@@ -42,6 +46,15 @@ struct layer_parameters {
     }
     const auto inside = path.enter("shared");
     for_each_field<Shared, Which>(path, f, self.shared, others.shared...);
+  }
+
+  /// Refuses gradients of other shapes than these parameters.
+  void check_same_shapes(const layer_parameters& gradients, const char* owner) const {
+    if (gradients.experts.size() != experts.size())
+      refuse(owner, ": the gradients are for ", gradients.experts.size(), " experts, the layer has ", experts.size(),
+             "; make them with zero_gradients()");
+    const auto check = [owner](std::string_view name, const auto& w, const auto& d) { check_gradient(name, w, d, owner); };
+    walk<fields_of::storage>(check, *this, gradients);
   }
 };
 
@@ -75,7 +88,8 @@ struct layer_tape : layer_workspace<Gate, Expert, Shared> {
   /// False: gradients of the layer as it is in evaluation, without noise and dropout.
   bool training = true;
 
-  index tokens = -1;  // of the forward that backward may follow, -1 for none
+  index tokens = -1;            // of the forward that backward may follow, -1 for none
+  headgate::shape_key sizes{};  // of the layer that ran it
   random_stream used{};
   routing_gradient<T> gradient;
   scratch<T> dexpert_rows;  // (slots x outputs), then (slots x model)

@@ -8,6 +8,7 @@
 
 #include <Eigen/Core>
 
+#include <cstdint>
 #include <type_traits>
 
 namespace headgate {
@@ -65,6 +66,15 @@ template <class T, class Y>
       refuse(owner, ": ", name, " is ", y.rows(), " x ", y.cols(), ", it must be ", rows, " x ", cols);
   }
   return out<T>(y);
+}
+
+/// Refuses two matrices that share memory: an output must not overlap what is still to be read.
+template <class T>
+void check_apart(in<T> x, in<T> y, const char* owner, const char* names) {
+  const auto address = [](const T* element) { return reinterpret_cast<std::uintptr_t>(element); };
+  const auto end = [&](const in<T>& m) { return address(m.data() + (m.rows() - 1) * m.outerStride() + m.cols()); };
+  if (x.size() > 0 && y.size() > 0 && address(x.data()) < end(y) && address(y.data()) < end(x))
+    refuse(owner, ": ", names, " share memory, each must have its own");
 }
 
 }  // namespace HEADGATE_ABI

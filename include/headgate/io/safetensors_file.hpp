@@ -3,8 +3,8 @@
 #pragma once
 
 #include <headgate/config.hpp>
-#include <headgate/core/error.hpp>
 #include <headgate/io/dtype.hpp>
+#include <headgate/io/refuse_file.hpp>
 #include <headgate/io/safetensors_header.hpp>
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -47,7 +48,7 @@ class safetensors_file {
     unsigned char length[8];
     read_bytes(0, length, 8);
     std::uint64_t header_bytes = 0;
-    for (int i = 7; i >= 0; --i) header_bytes = header_bytes << 8 | length[i];
+    for (int i = 7; i >= 0; --i) header_bytes = (header_bytes << 8) | length[i];
     if (header_bytes > most_header_bytes)
       refuse_file(path_, "the header's length is ", header_bytes, ", at most ", most_header_bytes, " are allowed");
     if (header_bytes > file_bytes - 8)
@@ -57,6 +58,11 @@ class safetensors_file {
     read_bytes(8, text.data(), static_cast<index>(header_bytes));
     data_ = 8 + static_cast<index>(header_bytes);
     header_ = parse_safetensors_header(path_, text, static_cast<index>(file_bytes) - data_);
+
+    by_name_.resize(header_.tensors.size());
+    std::iota(by_name_.begin(), by_name_.end(), std::size_t{0});
+    std::sort(by_name_.begin(), by_name_.end(),
+              [this](std::size_t a, std::size_t b) { return header_.tensors[a].name < header_.tensors[b].name; });
   }
 
   [[nodiscard]] const std::string& path() const { return path_; }
@@ -66,9 +72,10 @@ class safetensors_file {
 
   /// The tensor of this name, or nullptr.
   [[nodiscard]] const tensor_description* find(std::string_view name) const {
-    const auto& all = header_.tensors;
-    const auto found = std::find_if(all.begin(), all.end(), [name](const auto& one) { return one.name == name; });
-    return found == all.end() ? nullptr : &*found;
+    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                        [this](std::size_t a, std::string_view b) { return header_.tensors[a].name < b; });
+    if (found == by_name_.end() || header_.tensors[*found].name != name) return nullptr;
+    return &header_.tensors[*found];
   }
 
   /// Copies the tensor's bytes, end - begin of them, as they stand.
@@ -117,6 +124,7 @@ class safetensors_file {
   std::ifstream stream_;
   index data_ = 0;  ///< where the tensors' bytes begin
   safetensors_header header_;
+  std::vector<std::size_t> by_name_;  ///< positions in header_.tensors; large checkpoints have 10^5 of them
 };
 
 }  // namespace HEADGATE_ABI

@@ -4,8 +4,8 @@
 
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
-#include <headgate/core/error.hpp>
 #include <headgate/io/dtype.hpp>
+#include <headgate/io/refuse_file.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -15,7 +15,6 @@
 #include <limits>
 #include <map>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,17 +22,6 @@
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
-
-/// Refuses a file: throws `std::runtime_error` with "path: sentence". Names in the file are anybody's text, so the message
-/// shows control characters as '?' and ends after a thousand letters.
-template <class... Parts>
-[[noreturn]] HEADGATE_NEVER_INLINE void refuse_file(const std::string& path, const Parts&... parts) {
-  std::string text = sentence(path, ": ", parts...);
-  if (text.size() > 1000) text.replace(1000, std::string::npos, " ...");
-  for (char& letter : text)
-    if ((letter >= 0 && letter < ' ') || letter == '\x7f') letter = '?';
-  HEADGATE_THROW(std::runtime_error(text));
-}
 
 /// One tensor of a file. Its bytes are [begin, end) of the data that follows the header.
 struct tensor_description {
@@ -187,6 +175,8 @@ class safetensors_header_reader {
                                                                  index data_bytes) {
   safetensors_header header;
   if (text.empty() || text.front() != '{') refuse_file(path, "the header does not begin with '{'");
+  if (const auto zero = text.find('\0'); zero != text.npos)  // the parser would take it for the end and ignore the rest
+    refuse_file(path, "the header is not JSON at its byte ", zero, ": a zero");
   safetensors_header_reader reader(path, header);
   nlohmann::json::sax_parse(text, &reader);
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A file that takes its place when it is complete, or never.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
+#include <headgate/io/refuse_file.hpp>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// Writes to a new file beside `path`, which `commit` closes and renames to `path`; without a commit it is removed. Every
+/// failure (no such folder, disk full) is a std::runtime_error with the system's reason. No promise about power cuts: the
+/// data are handed to the system, not forced to the disk.
+class replacing_file {
+ public:
+  explicit replacing_file(const std::filesystem::path& path) : path_(path), where_(path.string()) {
+    int reason = 0;
+    for (int attempt = 0; stream_ == nullptr && attempt < 100; ++attempt) {  // others may be saving, or have been cut off
+      partial_ = path;
+      partial_ += sentence(".partial", attempt);
+      stream_ = std::fopen(partial_.string().c_str(), "wbx");
+      reason = errno;
+      if (stream_ == nullptr && reason != EEXIST) break;
+    }
+    if (stream_ == nullptr) refuse_to_write(reason);
+  }
+  replacing_file(const replacing_file&) = delete;
+  replacing_file& operator=(const replacing_file&) = delete;
+  ~replacing_file() {
+    if (stream_ != nullptr) std::fclose(stream_);
+    std::error_code ignored;
+    if (!committed_) std::filesystem::remove(partial_, ignored);
+  }
+
+  void write(const void* bytes, std::size_t count) {
+    if (count > 0 && std::fwrite(bytes, 1, count, stream_) != count) refuse_to_write(errno);
+  }
+
+  void commit() {
+    const int closed = std::fclose(stream_);  // the last buffer goes out here, and may find the disk full
+    stream_ = nullptr;
+    if (closed != 0) refuse_to_write(errno);
+    std::error_code error;
+    std::filesystem::rename(partial_, path_, error);
+    if (error) refuse_file(where_, "cannot be replaced: ", error.message());
+    committed_ = true;
+  }
+
+ private:
+  [[noreturn]] void refuse_to_write(int reason) const {
+    refuse_file(where_, "cannot be written: ", std::generic_category().message(reason));
+  }
+
+  std::filesystem::path path_;
+  std::string where_;
+  std::filesystem::path partial_;
+  std::FILE* stream_ = nullptr;
+  bool committed_ = false;
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Combination of the experts' rows into the tokens' rows, and its backward.
+#pragma once
+
+#include <headgate/concepts/executor.hpp>
+#include <headgate/config.hpp>
+#include <headgate/core/view.hpp>
+#include <headgate/kernels/combine.hpp>
+#include <headgate/kernels/elementwise.hpp>
+#include <headgate/kernels/reduce.hpp>
+#include <headgate/routing/plan.hpp>
+
+#include <algorithm>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+namespace detail {
+
+/// Rows in one task: enough to be worth handing to a thread.
+inline constexpr index rows_per_task = 64;
+
+/// f(row) for every row, in blocks that the executor spreads.
+template <executor Executor, class F>
+void for_each_row(const Executor& executor, index rows, const F& f) {
+  executor.run((rows + rows_per_task - 1) / rows_per_task, [&](index task, index) {
+    const index last = (std::min)((task + 1) * rows_per_task, rows);
+    for (index row = task * rows_per_task; row < last; ++row) f(row);
+  });
+}
+
+}  // namespace detail
+
+/// y_t = [y_t +] sum over t's slots s of weights[s] * rows_s, in slot order. rows (slots x outputs), y (tokens x
+/// outputs); `weights` (slots), or null for ones.
+template <class T, executor Executor>
+void combine(const Executor& executor, const dispatch_plan& plan, view<const T> rows, const T* weights, view<T> y,
+             bool accumulate) {
+  detail::for_each_row(executor, y.rows, [&](index t) {
+    kernels::combine_rows(rows, plan.token_offsets().data(), plan.token_slots().data(), weights, y, t, t + 1, accumulate);
+  });
+}
+
+/// drows_s = weights[s] * dy_t and dweights[a] += <dy_t, rows_s> for each slot s of token t and assignment a. Dropped
+/// assignments have no slot, hence no gradient.
+template <class T, executor Executor>
+void combine_backward(const Executor& executor, const dispatch_plan& plan, view<const T> rows, const T* weights,
+                      view<const T> dy, view<T> drows, T* dweights) {
+  const index* const token_of = plan.groups().rows;
+  detail::for_each_row(executor, rows.rows, [&](index s) {
+    const T* const of_token = dy.row(token_of[s]);
+    kernels::scale_row(weights[s], of_token, drows.row(s), dy.cols);
+    dweights[plan.assignment_of(s)] += kernels::dot_row(of_token, rows.row(s), dy.cols);
+  });
+}
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate
