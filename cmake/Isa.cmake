@@ -1,0 +1,30 @@
+# The instruction set of our own programs, one for the whole build: Eigen's and our class layouts depend on it (docs/abi.md).
+include_guard()
+include(CheckCXXSourceRuns)
+
+set(HEADGATE_ISA auto CACHE STRING "auto (AVX2 + FMA if this processor runs it), native, sse2, avx2, avx512, or default (the compiler's)")
+set_property(CACHE HEADGATE_ISA PROPERTY STRINGS auto native sse2 avx2 avx512 default)
+
+set(isa ${HEADGATE_ISA})
+if(isa STREQUAL "auto")
+  set(isa default)
+  if(NOT CMAKE_CROSSCOMPILING)
+    check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\") ? 0 : 1; }"
+                          HEADGATE_HOST_RUNS_AVX2)
+    if(HEADGATE_HOST_RUNS_AVX2)
+      set(isa avx2)
+    endif()
+  endif()
+endif()
+
+set(headgate_isa_default "")
+set(headgate_isa_native -march=native)
+set(headgate_isa_sse2 -march=x86-64)
+set(headgate_isa_avx2 -mavx2 -mfma)
+set(headgate_isa_avx512 -mavx2 -mfma -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl)
+if(NOT DEFINED headgate_isa_${isa})
+  message(FATAL_ERROR "HEADGATE_ISA is ${HEADGATE_ISA}, it must be auto, native, sse2, avx2, avx512 or default")
+endif()
+set(HEADGATE_ISA_FLAGS ${headgate_isa_${isa}})
+message(STATUS "Instruction set: ${HEADGATE_ISA} -> ${isa} (${HEADGATE_ISA_FLAGS})")
+add_compile_options(${HEADGATE_ISA_FLAGS})

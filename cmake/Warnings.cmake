@@ -1,0 +1,10 @@
+# headgate::warnings: for our tests, examples and benchmarks only, never part of what a consumer links. The presets turn
+# warnings into errors (CMAKE_COMPILE_WARNING_AS_ERROR); a build by hand with a newer compiler only prints them.
+include_guard()
+
+add_library(headgate_warnings INTERFACE)
+add_library(headgate::warnings ALIAS headgate_warnings)
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  target_compile_options(headgate_warnings INTERFACE
+    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wdouble-promotion -Wold-style-cast -Wundef)
+endif()
