@@ -73,8 +73,8 @@ class dense_layer {
     memory.tokens = -1;
     const in<T> x_rows = row_major<T>(x);
     check_input<T>(x_rows, model(), "dense_layer::forward");
+    check_apart<T>(row_major<T>(y), x_rows, "dense_layer::forward", "x and y");  // before y is resized
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "dense_layer::forward", "y");
-    check_apart<T>(y_rows, x_rows, "dense_layer::forward", "x and y");
     memory.used = memory.random;
     if (memory.training) memory.random = memory.random.next();
     const index offsets[2] = {0, x.rows()};
@@ -100,9 +100,9 @@ class dense_layer {
     walk<fields_of::storage>([](std::string_view name, const auto& w,
                                 const auto& d) { check_gradient(name, w, d, "dense_layer::backward"); },
                              parameters_, grads);
+    check_apart<T>(row_major<T>(dx), x_rows, "dense_layer::backward", "dx and x");  // before dx is resized
+    check_apart<T>(row_major<T>(dx), dy_rows, "dense_layer::backward", "dx and dy");
     out<T> dx_rows = prepare<T>(dx, x.rows(), model(), "dense_layer::backward", "dx");
-    check_apart<T>(dx_rows, x_rows, "dense_layer::backward", "dx and x");
-    check_apart<T>(dx_rows, dy_rows, "dense_layer::backward", "dx and dy");
     const index offsets[2] = {0, x.rows()};
     map_of(memory.dy.resize(dy.rows(), dy.cols())) = dy_rows;
     backward_experts(expert_, std::span<const parameters>(&parameters_, 1), row_groups{1, offsets}, x_rows,

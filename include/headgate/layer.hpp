@@ -132,9 +132,9 @@ class layer {
     T loss{0};
     ((loss += static_cast<T>(losses(memory.routing, memory.gradient))), ...);  // may refuse, so before anything is written
 
+    check_apart<T>(row_major<T>(dx), x_rows, "layer::backward", "dx and x");  // before dx is resized
+    check_apart<T>(row_major<T>(dx), dy_rows, "layer::backward", "dx and dy");
     out<T> dx_rows = prepare<T>(dx, x.rows(), model(), "layer::backward", "dx");
-    check_apart<T>(dx_rows, x_rows, "layer::backward", "dx and x");
-    check_apart<T>(dx_rows, dy_rows, "layer::backward", "dx and dy");
     dx_rows.setZero();
     const pass<T, Executor> pass{executor, memory.kernel_memory, memory.training, memory.used};
     backward_experts_into(x_rows, dy_rows, memory, dx_rows, grads, pass);
@@ -207,8 +207,8 @@ class layer {
       gate_.route(parameters_.gate, x, memory.routing, memory.gate_cache);
     memory.plan.make(memory.routing, options_.capacity);
 
+    check_apart<T>(row_major<T>(y), x, "layer::forward", "x and y");  // before y is resized
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "layer::forward", "y");
-    check_apart<T>(y_rows, x, "layer::forward", "x and y");
     const index slots = memory.plan.slots();
     const view<T> rows = memory.expert_rows.resize(slots, outputs());
     forward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), memory.plan.groups(), x, rows,

@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,8 @@ inline namespace HEADGATE_ABI {
 /// `std::vector` with signed sizes and subscripts, so that no loop needs a cast. Keeps its memory when it shrinks.
 template <class T>
 class array {
+  static_assert(!std::is_same_v<T, bool>, "array: std::vector<bool> has no elements to point at; use scratch<bool>");
+
  public:
   using value_type = T;
 

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 namespace headgate {
+inline namespace HEADGATE_ABI {
 namespace detail {
 
 [[noreturn]] inline void abort_with(const char* sentence) noexcept {
@@ -34,8 +35,6 @@ void append(std::string& text, N number) {
 }
 
 }  // namespace detail
-
-inline namespace HEADGATE_ABI {
 
 /// The parts (texts and numbers) as one sentence.
 template <class... Parts>

@@ -53,6 +53,20 @@ template <class T, class X>
   return in<T>(x);
 }
 
+/// True if a Y can become (rows x cols): it owns its memory, and no size of its type stands against it.
+template <class Y>
+[[nodiscard]] bool can_resize([[maybe_unused]] index rows, [[maybe_unused]] index cols) {
+  if constexpr (std::is_base_of_v<Eigen::PlainObjectBase<Y>, Y>) {
+    const auto takes = [](index fixed, index most, index size) {
+      return fixed == Eigen::Dynamic ? most == Eigen::Dynamic || size <= most : size == fixed;
+    };
+    return takes(Y::RowsAtCompileTime, Y::MaxRowsAtCompileTime, rows) &&
+           takes(Y::ColsAtCompileTime, Y::MaxColsAtCompileTime, cols);
+  } else {
+    return false;
+  }
+}
+
 /// Makes y (rows x cols): resizes what owns its memory, and refuses a map or block of another size.
 template <class T, class Y>
 [[nodiscard]] out<T> prepare(Y& y, index rows, index cols, const char* owner, const char* name) {
@@ -60,21 +74,30 @@ template <class T, class Y>
   static_assert(Y::IsRowMajor, "headgate: the matrix is column-major; use headgate::matrix<T> or another row-major type");
   static_assert(Y::InnerStrideAtCompileTime == 1, "headgate: the elements of a row must lie next to each other");
   if (y.rows() != rows || y.cols() != cols) {
-    if constexpr (std::is_base_of_v<Eigen::PlainObjectBase<Y>, Y> && Y::SizeAtCompileTime == Eigen::Dynamic)
-      y.resize(rows, cols);
-    else
+    if (!can_resize<Y>(rows, cols))
       refuse(owner, ": ", name, " is ", y.rows(), " x ", y.cols(), ", it must be ", rows, " x ", cols);
+    if constexpr (std::is_base_of_v<Eigen::PlainObjectBase<Y>, Y>) y.resize(rows, cols);
   }
   return out<T>(y);
 }
 
-/// Refuses two matrices that share memory: an output must not overlap what is still to be read.
+/// Refuses two matrices that share memory: an output must not overlap what is still to be read. Blocks of columns side
+/// by side in one larger matrix do not overlap.
 template <class T>
 void check_apart(in<T> x, in<T> y, const char* owner, const char* names) {
+  if (x.size() == 0 || y.size() == 0) return;
   const auto address = [](const T* element) { return reinterpret_cast<std::uintptr_t>(element); };
   const auto end = [&](const in<T>& m) { return address(m.data() + (m.rows() - 1) * m.outerStride() + m.cols()); };
-  if (x.size() > 0 && y.size() > 0 && address(x.data()) < end(y) && address(y.data()) < end(x))
-    refuse(owner, ": ", names, " share memory, each must have its own");
+  if (address(x.data()) >= end(y) || address(y.data()) >= end(x)) return;
+  const bool y_first = address(y.data()) < address(x.data());
+  const in<T>& first = y_first ? y : x;
+  const in<T>& second = y_first ? x : y;
+  const index stride = x.outerStride();
+  if (stride == y.outerStride() && stride > 0) {
+    const index column = (second.data() - first.data()) % stride;
+    if (first.cols() <= column && column + second.cols() <= stride) return;
+  }
+  refuse(owner, ": ", names, " share memory, each must have its own");
 }
 
 }  // namespace HEADGATE_ABI

@@ -85,8 +85,7 @@ inline constexpr double quantile_end[2][8] = {
 inline double normal_quantile(double u) {
   const auto ratio = [](const double(&c)[2][8], double r) { return polynomial(c[0], r) / polynomial(c[1], r); };
   const double q = u - 0.5;
-  if (std::abs(q) <= 0.425)
-    return q * ratio(quantile_middle, std::fma(-q, q, 0.180625));
+  if (std::abs(q) <= 0.425) return q * ratio(quantile_middle, std::fma(-q, q, 0.180625));
   const double distance = std::sqrt(-portable_log(q < 0 ? u : 1 - u));
   const double z = distance <= 5 ? ratio(quantile_tail, distance - 1.6) : ratio(quantile_end, distance - 5);
   return q < 0 ? -z : z;

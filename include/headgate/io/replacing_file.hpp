@@ -22,7 +22,8 @@ class replacing_file {
  public:
   explicit replacing_file(const std::filesystem::path& path) : path_(path), where_(path.string()) {
     int reason = 0;
-    for (int attempt = 0; stream_ == nullptr && attempt < 100; ++attempt) {  // others may be saving, or have been cut off
+    // A name of its own: others may be saving to the same place, or have been cut off.
+    for (int attempt = 0; stream_ == nullptr && attempt < 100; ++attempt) {
       partial_ = path;
       partial_ += sentence(".partial", attempt);
       stream_ = std::fopen(partial_.string().c_str(), "wbx");

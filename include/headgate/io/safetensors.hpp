@@ -69,7 +69,8 @@ void save(const Module& module, const std::filesystem::path& path) {
   for (const index width : {8, 4})
     module.for_each_tensor([&](std::string_view, const auto& m) {
       using scalar = typename std::remove_cvref_t<decltype(m)>::Scalar;
-      if (sizeof(scalar) == static_cast<std::size_t>(width)) file.write(m.data(), static_cast<std::size_t>(m.size()) * sizeof(scalar));
+      if (sizeof(scalar) == static_cast<std::size_t>(width))
+        file.write(m.data(), static_cast<std::size_t>(m.size()) * sizeof(scalar));
     });
   file.commit();
 }
@@ -90,8 +91,8 @@ void load(Module& module, const std::filesystem::path& path) {
     if (tensor == nullptr)
       refuse_file(file.path(), "has no tensor '", name, "', expected one of shape [", m.rows(), ", ", m.cols(), "]");
     if (tensor->shape.size() != 2 || tensor->shape[0] != m.rows() || tensor->shape[1] != m.cols())
-      refuse_file(file.path(), "tensor '", name, "' has shape ", shape_text(tensor->shape), ", expected [", m.rows(), ", ",
-                  m.cols(), "]");
+      refuse_file(file.path(), "tensor '", name, "' has shape ", shape_text(tensor->shape), ", expected [", m.rows(),
+                  ", ", m.cols(), "]");
     if (!widens_exactly<scalar>(tensor->type))
       refuse_file(file.path(), "tensor '", name, "' is ", describe(tensor->type).name, ", expected ",
                   describe(dtype_of<scalar>).name, " or a narrower float");

@@ -72,8 +72,9 @@ class safetensors_file {
 
   /// The tensor of this name, or nullptr.
   [[nodiscard]] const tensor_description* find(std::string_view name) const {
-    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                                        [this](std::size_t a, std::string_view b) { return header_.tensors[a].name < b; });
+    const auto found =
+        std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                         [this](std::size_t a, std::string_view b) { return header_.tensors[a].name < b; });
     if (found == by_name_.end() || header_.tensors[*found].name != name) return nullptr;
     return &header_.tensors[*found];
   }

@@ -120,7 +120,8 @@ class safetensors_header_reader {
 
   bool string(std::string& text) {
     if (place_ == place::metadata) {
-      if (!header_.metadata.emplace(key_, text).second) refuse_file(path_, "__metadata__ has the key '", key_, "' twice");
+      if (!header_.metadata.emplace(key_, text).second)
+        refuse_file(path_, "__metadata__ has the key '", key_, "' twice");
     } else if (place_ == place::tensor && key_ == "dtype") {
       const auto type = dtype_named(text);
       if (!type) refuse_tensor("has the unknown dtype '", text, "'");
@@ -150,8 +151,10 @@ class safetensors_header_reader {
   template <class... Parts>
   [[noreturn]] bool unexpected(const Parts&... what) const {
     if (place_ == place::outside) refuse_file(path_, "the header is ", what..., ", expected an object");
-    if (place_ == place::metadata) refuse_file(path_, "__metadata__ has ", what..., " at '", key_, "', expected a text");
-    if (place_ == place::file_value) refuse_file(path_, "the header has ", what..., " at '", key_, "', expected an object");
+    if (place_ == place::metadata)
+      refuse_file(path_, "__metadata__ has ", what..., " at '", key_, "', expected a text");
+    if (place_ == place::file_value)
+      refuse_file(path_, "the header has ", what..., " at '", key_, "', expected an object");
     refuse_tensor("has ", what..., " in ", key_, ", expected ", key_ == "dtype" ? "a text" : "an array of sizes");
   }
 
@@ -176,7 +179,7 @@ class safetensors_header_reader {
   safetensors_header header;
   if (text.empty() || text.front() != '{') refuse_file(path, "the header does not begin with '{'");
   if (const auto zero = text.find('\0'); zero != text.npos)  // the parser would take it for the end and ignore the rest
-    refuse_file(path, "the header is not JSON at its byte ", zero, ": a zero");
+    refuse_file(path, "the header is not JSON at its byte ", zero + 1, ": a zero");
   safetensors_header_reader reader(path, header);
   nlohmann::json::sax_parse(text, &reader);
 
@@ -185,15 +188,16 @@ class safetensors_header_reader {
     index bytes = describe(tensor.type).bytes;
     for (const index size : tensor.shape) {
       if (size != 0 && bytes > most / size)
-        refuse_file(path, "tensor '", tensor.name, "' has shape ", shape_text(tensor.shape), ", more than any file holds");
+        refuse_file(path, "tensor '", tensor.name, "' has shape ", shape_text(tensor.shape),
+                    ", more than any file holds");
       bytes *= size;
     }
     if (tensor.begin > tensor.end || tensor.end > data_bytes)
-      refuse_file(path, "tensor '", tensor.name, "' has data_offsets [", tensor.begin, ", ", tensor.end, "], the data has ",
-                  data_bytes, " bytes");
+      refuse_file(path, "tensor '", tensor.name, "' has data_offsets [", tensor.begin, ", ", tensor.end,
+                  "], the data has ", data_bytes, " bytes");
     if (tensor.end - tensor.begin != bytes)
-      refuse_file(path, "tensor '", tensor.name, "' has ", tensor.end - tensor.begin, " bytes, ", describe(tensor.type).name,
-                  " of shape ", shape_text(tensor.shape), " has ", bytes);
+      refuse_file(path, "tensor '", tensor.name, "' has ", tensor.end - tensor.begin, " bytes, ",
+                  describe(tensor.type).name, " of shape ", shape_text(tensor.shape), " has ", bytes);
   }
 
   std::sort(header.tensors.begin(), header.tensors.end(), [](const tensor_description& a, const tensor_description& b) {
@@ -206,7 +210,8 @@ class safetensors_header_reader {
                   tensor.begin < covered ? "inside" : "behind a hole after", " the tensor that ends at ", covered);
     covered = tensor.end;
   }
-  if (covered != data_bytes) refuse_file(path, "the tensors end at byte ", covered, " of ", data_bytes, " bytes of data");
+  if (covered != data_bytes)
+    refuse_file(path, "the tensors end at byte ", covered, " of ", data_bytes, " bytes of data");
   return header;
 }
 

@@ -42,6 +42,7 @@ index task_count(const product<T>& p) {
 /// Rows [first_row, last_row) and one panel of columns of C.
 template <class Arch, class T>
 void product_tile(const product<T>& p, index first_row, index last_row, index col, T* packed) {
+  if (p.depth == 0 && p.accumulate) return;  // an expert without a token: its gradient is not even read
   constexpr index width = panel_width<Arch, T>;
   const index cols = (std::min)(width, p.cols - col);
   start_from start = p.accumulate ? start_from::c : p.bias ? start_from::bias : start_from::zero;

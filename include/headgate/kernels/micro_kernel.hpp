@@ -3,6 +3,7 @@
 #pragma once
 
 #include <headgate/config.hpp>
+#include <headgate/core/error.hpp>  // abort_with
 #include <headgate/kernels/product.hpp>
 
 #include <xsimd/xsimd.hpp>
@@ -80,6 +81,7 @@ HEADGATE_NEVER_INLINE void micro_kernel(index depth, const T* const* a_rows, ind
 /// `micro_kernel` for a number of rows known at run time, 1 <= rows <= tile_rows.
 template <class Arch, class T, std::size_t Rows = tile_rows, class... Rest>
 void micro_kernel_for(index rows, index depth, Rest... rest) {
+  HEADGATE_ASSERT(rows >= 1 && rows <= tile_rows, "micro_kernel_for: the rows do not fit a tile");
   if constexpr (Rows > 1) {
     if (rows < static_cast<index>(Rows)) return micro_kernel_for<Arch, T, Rows - 1>(rows, depth, rest...);
   }

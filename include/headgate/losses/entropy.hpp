@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Entropy of the router's decision, to lower it (the dynamic loss of Huang et al. 2024, arXiv:2403.07652, section 2.3)
-// or to raise it.
+// Entropy of the router's decision, to lower it (the dynamic loss of Huang et al. 2024, arXiv:2403.07652) or to raise
+// it.
 #pragma once
 
 #include <headgate/config.hpp>
@@ -32,8 +32,7 @@ T mean_entropy(const char* owner, T weight, std::span<const bool> mask, const ro
     probabilities(r, t, p);
     T entropy{0};
     for (index i = 0; i < r.experts; ++i) {
-      // p log p -> 0 as p -> 0. Its slope does not exist there, but a softmax multiplies it by p: 0 is the limit behind
-      // one.
+      // p log p -> 0 as p -> 0. Its slope is infinite there, but a softmax multiplies it by p: 0 is that limit.
       const T log_p = p[i] > T{0} ? std::log(p[i]) : T{-1};
       entropy -= p[i] * log_p;
       dp[i] = -scale * (log_p + T{1});

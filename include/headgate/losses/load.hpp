@@ -18,21 +18,14 @@ inline namespace HEADGATE_ABI {
 
 namespace detail {
 
-/// The probability that an expert would be chosen if its own noise were drawn again, and the derivatives of that.
+/// Phi(u), and its derivative.
 template <class T>
-struct chance {
-  T value;   ///< Phi((clean - threshold) / scale)
-  T dclean;  ///< and minus that for the threshold
-  T dscale;
-};
-
+T normal_cdf(T u) {
+  return std::erfc(-u * T(0.70710678118654752)) / T{2};
+}
 template <class T>
-chance<T> chance_above(T clean, T threshold, T scale) {
-  const T u = (clean - threshold) / scale;
-  const T value = std::erfc(-u * T(0.70710678118654752)) / T{2};
-  const T density = T(0.39894228040143268) * std::exp(-u * u / T{2});
-  if (density == T{0}) return {value, T{0}, T{0}};  // u may be infinite
-  return {value, density / scale, -density * u / scale};
+T normal_density(T u) {
+  return T(0.39894228040143268) * std::exp(-u * u / T{2});
 }
 
 /// The k-th and the (k+1)-th largest of z (n), 0 < k < n: an expert outside the chosen k has to beat the one, an expert
@@ -90,30 +83,31 @@ struct load_balance {
     const auto smooth = [&](index t) {
       return noisy && counts(t) && chosen[t] > T{0} && chosen[t] < static_cast<T>(n);
     };
-    const auto for_each_chance = [&](const auto& visit) {
+    // visit(t, i, threshold, u): expert `threshold` is the one to beat, and i is u standard deviations above it.
+    const auto for_each_distance = [&](const auto& visit) {
       for (index t = 0; t < r.tokens; ++t) {
         if (!smooth(t)) continue;
         const T *z = r.logits.row(t), *clean = r.clean_logits.row(t), *scale = r.noise_scale.row(t);
         const auto [last_in, first_out] = detail::find_boundary(z, n, static_cast<index>(chosen[t]), sorted);
         for (index i = 0; i < n; ++i) {
-          const bool in = z[i] > z[first_out];
-          const index threshold = in ? first_out : last_in;
-          visit(t, i, threshold,
-                scale[i] == T{0} ? detail::chance<T>{in ? T{1} : T{0}, T{0}, T{0}}
-                                 : detail::chance_above(clean[i], z[threshold], scale[i]));
+          const index threshold = z[i] > z[first_out] ? first_out : last_in;
+          const T distance = clean[i] - z[threshold];
+          visit(t, i, threshold, distance == T{0} ? T{0} : distance / scale[i]);
         }
       }
     };
 
     for (const auto& a : r.assignments)
       if (counts(a.token) && !smooth(a.token)) load[a.expert] += T{1};
-    for_each_chance([&](index, index i, index, const detail::chance<T>& p) { load[i] += p.value; });
+    for_each_distance([&](index, index i, index, T u) { load[i] += detail::normal_cdf(u); });
     const T value = squared_variation(load, dload, n, variance);
-    for_each_chance([&](index t, index i, index threshold, const detail::chance<T>& p) {
-      const T dp = weight * dload[i];
-      d.clean_logits(t, i) += dp * p.dclean;
-      d.noise_scale(t, i) += dp * p.dscale;
-      d.logits(t, threshold) -= dp * p.dclean;
+    for_each_distance([&](index t, index i, index threshold, T u) {
+      const T density = detail::normal_density(u), scale = r.noise_scale(t, i);
+      if (density == T{0} || scale == T{0}) return;  // out of reach of the noise, and u may be infinite
+      const T du = weight * dload[i] * density / scale;
+      d.clean_logits(t, i) += du;
+      d.noise_scale(t, i) -= du * u;
+      d.logits(t, threshold) -= du;
     });
     return weight * value;
   }

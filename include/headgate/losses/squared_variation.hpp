@@ -17,9 +17,9 @@ enum class variance_of { population, sample };
 
 /// CV(v)^2 = var(v) / mean(v)^2 of v (n); dv (n) becomes its gradient.
 ///
-///   CV^2 = mean((u - 1)^2),   dv = 2 (u - 1 - CV^2) / (n mean(v)),   u = v / mean(v)     both n / (n - 1) times as
-///                                                                                         large for a sample
+///   CV^2 = mean((u - 1)^2),   dv = 2 (u - 1 - CV^2) / (n mean(v)),   u = v / mean(v)
 ///
+/// and both n / (n - 1) times as large with the variance of a sample.
 /// No epsilon: the value does not depend on the scale of v. 0, with no gradient, where the mean is 0 or n is 1.
 template <class T>
 T squared_variation(const T* v, T* dv, index n, variance_of variance) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Root-mean-square norm of rows (Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4), with ReLA's output gate (Zhang, Titov,
-// Sennrich 2021, arXiv:2104.07012, eq. 5-6): what steadies a mixture whose weights do not sum to one.
+// Root-mean-square norm of rows (Zhang & Sennrich 2019, arXiv:1910.07467), with the output gate of ReLA (Zhang, Titov,
+// Sennrich 2021, arXiv:2104.07012): what steadies a mixture whose weights do not sum to one.
 #pragma once
 
 #include <headgate/activations/sigmoid.hpp>
@@ -24,9 +24,9 @@ enum class output_gate : bool { none, used };
 
 /// y = gamma * u / r [* sigmoid(gate * u)],  r = sqrt(mean(u^2) + epsilon)      row by row; all products elementwise
 ///
-/// u, y (rows x model), gamma and gate (1 x model). gamma starts at one and gate at zero, which halves the output. A row
-/// of zeros stays zero: a token that a `relu_gate` sends nowhere. An expert policy: `hg::dense_layer{hg::rms_norm<float>{
-/// .model = 64}, seed}` is the layer to put behind a mixture.
+/// u, y (rows x model), gamma and gate (1 x model). gamma starts at one and gate at zero, which halves the output. A
+/// row of zeros, such as a token that a `relu_gate` sends nowhere, stays zero. An expert policy: put
+/// `hg::dense_layer{hg::rms_norm<float>{.model = 64}, seed}` behind a mixture.
 template <std::floating_point T, index Model = dynamic, output_gate Gate = output_gate::none>
 struct rms_norm {
   using scalar = T;

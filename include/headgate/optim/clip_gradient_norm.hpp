@@ -49,7 +49,8 @@ double clip_gradient_norm(double max_norm, Walk&& walk) {
     const double factor = max_norm / norm;
     walk([factor](std::string_view, auto&, auto& dw) {
       using scalar = std::remove_reference_t<decltype(*dw.data())>;
-      static_assert(!std::is_const_v<scalar>, "headgate: clip_gradient_norm scales the gradients, they must not be const");
+      static_assert(!std::is_const_v<scalar>,
+                    "headgate: clip_gradient_norm scales the gradients, they must not be const");
       for (index i = 0; i < dw.size(); ++i)
         dw.data()[i] = static_cast<scalar>(static_cast<double>(dw.data()[i]) * factor);
     });

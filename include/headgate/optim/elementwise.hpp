@@ -30,8 +30,7 @@ void update_elementwise(const F& f, index count, T* w, const T* dw, T* moments) 
       moment[static_cast<std::size_t>(m)] = batch::load_unaligned(moments_at + m * stride);
     f(parameter, gradient, moment);
     parameter.store_unaligned(w_at);
-    for (index m = 0; m < Moments; ++m)
-      moment[static_cast<std::size_t>(m)].store_unaligned(moments_at + m * stride);
+    for (index m = 0; m < Moments; ++m) moment[static_cast<std::size_t>(m)].store_unaligned(moments_at + m * stride);
   };
 
   index i = 0;

@@ -77,8 +77,8 @@ class optimiser_memory {
     static_assert(std::is_same_v<W, matrix<T>> && std::is_same_v<G, matrix<T>>,
                   "headgate: the walk visits matrices of another type than the optimiser's headgate::matrix<T>");
     if (dw.rows() != w.rows() || dw.cols() != w.cols())
-      refuse(owner, ": the gradient of '", name, "' is ", dw.rows(), " x ", dw.cols(), ", the parameter ", w.rows(), " x ",
-             w.cols());
+      refuse(owner, ": the gradient of '", name, "' is ", dw.rows(), " x ", dw.cols(), ", the parameter ", w.rows(),
+             " x ", w.cols());
     if (here == slots_.size()) {
       if (steps_ > 0)
         refuse(owner, ": the walk visits '", name, "' (", w.rows(), " x ", w.cols(), ") after the ", here,
@@ -89,8 +89,8 @@ class optimiser_memory {
     }
     const slot& known = slots_[here];
     if (w.rows() != known.rows || w.cols() != known.cols || name != known.name)
-      refuse(owner, ": parameter ", here, " is '", name, "' (", w.rows(), " x ", w.cols(), "), at the first step it was '",
-             known.name, "' (", known.rows, " x ", known.cols, ")");
+      refuse(owner, ": parameter ", here, " is '", name, "' (", w.rows(), " x ", w.cols(),
+             "), at the first step it was '", known.name, "' (", known.rows, " x ", known.cols, ")");
   }
 
   array<slot> slots_;

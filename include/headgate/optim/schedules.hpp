@@ -44,8 +44,8 @@ struct cosine_schedule {
 
   [[nodiscard]] double operator()(index step) const {
     if (warmup_steps < 0 || total_steps <= warmup_steps)
-      refuse("cosine_schedule: total_steps is ", total_steps, ", it must be above warmup_steps, which is ", warmup_steps,
-             " and must be at least 0");
+      refuse("cosine_schedule: total_steps is ", total_steps, ", it must be above warmup_steps, which is ",
+             warmup_steps, " and must be at least 0");
     if (step <= warmup_steps) return linear_warmup{.peak = peak, .steps = warmup_steps}(step);
     if (step >= total_steps) return floor;
     const double share = static_cast<double>(step - warmup_steps) / static_cast<double>(total_steps - warmup_steps);

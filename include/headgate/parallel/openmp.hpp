@@ -3,11 +3,11 @@
 #pragma once
 
 #if !defined(_OPENMP)
-#error "headgate: parallel/openmp.hpp needs OpenMP: compile with -fopenmp (CMake: headgate::openmp) or use thread_pool.hpp"
+#error "headgate: parallel/openmp.hpp needs OpenMP: compile with -fopenmp, or use parallel/thread_pool.hpp"
 #endif
 
-#include <headgate/config.hpp>
 #include <headgate/concepts/executor.hpp>
+#include <headgate/config.hpp>
 
 #include <omp.h>
 

@@ -2,8 +2,8 @@
 // An executor on threads of its own, which sleep between runs.
 #pragma once
 
-#include <headgate/config.hpp>
 #include <headgate/concepts/executor.hpp>
+#include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
 
 #include <atomic>
@@ -22,7 +22,8 @@ inline namespace HEADGATE_ABI {
 /// inner run alone. f must not throw: an exception ends the program. `run` does not allocate.
 class thread_pool {
  public:
-  explicit thread_pool(index threads) : thread_pool() {  // delegated: if a thread cannot start, the destructor ends the others
+  // Delegates, so that the destructor ends the helpers that have started if another cannot.
+  explicit thread_pool(index threads) : thread_pool() {
     if (threads < 1) refuse("thread_pool: threads is ", threads, ", it must be at least 1");
     helpers_.reserve(static_cast<std::size_t>(threads - 1));
     for (index worker = 1; worker < threads; ++worker) helpers_.emplace_back([this, worker] { help(worker); });
@@ -103,7 +104,8 @@ class thread_pool {
   [[nodiscard]] bool join_run() const {
     std::int32_t state = joined_.load(std::memory_order_relaxed);
     while (state >= 0)
-      if (joined_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_relaxed)) return true;
+      if (joined_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_relaxed))
+        return true;
     return false;
   }
 
@@ -132,7 +134,7 @@ class thread_pool {
   mutable index tasks_ = 0;
 
   // Each on a cache line of its own: they are written by all threads.
-  alignas(64) mutable std::atomic<index> next_{0};               ///< the next task to take
+  alignas(64) mutable std::atomic<index> next_{0};                ///< the next task to take
   alignas(64) mutable std::atomic<std::int32_t> joined_{closed};  ///< helpers in the run, plus `closed` if it is closed
   alignas(64) mutable std::atomic<std::uint32_t> news_{0};        ///< counts runs; helpers sleep on it
   std::atomic<bool> ending_{false};

@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
 #include <headgate/core/error.hpp>
+#include <headgate/kernels/finite.hpp>
 #include <headgate/routing/capacity.hpp>
 #include <headgate/routing/groups.hpp>
 #include <headgate/routing/routing.hpp>
@@ -18,7 +19,7 @@ inline namespace HEADGATE_ABI {
 /// Made by a stable counting sort; keeps its memory from batch to batch.
 class dispatch_plan {
  public:
-  /// Refuses a token or an expert that does not exist.
+  /// Refuses a token or an expert that does not exist, and a weight that is NaN or infinite.
   template <class T>
   void make(const routing<T>& r, const capacity& limit) {
     limit.check();
@@ -30,6 +31,9 @@ class dispatch_plan {
         refuse("dispatch_plan: assignment ", a, " names token ", one.token, ", the batch has ", r.tokens);
       if (one.expert < 0 || one.expert >= r.experts)
         refuse("dispatch_plan: assignment ", a, " names expert ", one.expert, ", the layer has ", r.experts);
+      if (!kernels::is_finite(one.weight))
+        refuse("dispatch_plan: assignment ", a, " (token ", one.token, ", expert ", one.expert, ") has the weight ",
+               one.weight, ", weights must be finite");
       ++offsets_[one.expert + 1];
     }
     for (index e = 0; e < r.experts; ++e) offsets_[e + 1] += offsets_[e];

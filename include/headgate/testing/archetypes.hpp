@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Types that model one concept each and offer nothing more: what compiles with them asks for no more than the concepts say.
+// Types that model one concept each and offer nothing more: what compiles with them asks for no more than the concepts
+// say.
 #pragma once
 
 #include <headgate/concepts/executor.hpp>
@@ -7,6 +8,7 @@
 #include <headgate/concepts/gate_policy.hpp>
 #include <headgate/concepts/routing_loss.hpp>
 #include <headgate/config.hpp>
+#include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 

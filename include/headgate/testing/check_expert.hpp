@@ -90,7 +90,8 @@ void set_parameters(typename Policy::params& p, typename Policy::scalar value) {
 /// (of a trainable expert): overwrites dx and nothing beside it, adds to dp, and in double agrees with differences.
 template <class Expert>
 [[nodiscard]] report check_expert(const Expert& expert, const expert_options& options = {}) {
-  static_assert(expert_policy<Expert>, "check_expert: Expert does not model headgate::expert_policy (docs/writing-an-expert.md)");
+  static_assert(expert_policy<Expert>,
+                "check_expert: Expert does not model headgate::expert_policy (docs/writing-an-expert.md)");
   using T = typename Expert::scalar;
   report result;
   const index rows = options.rows, model = model_of(expert), outputs = outputs_of(expert);
@@ -102,7 +103,8 @@ template <class Expert>
 
   matrix<T> x = random_matrix<T>(rows, model, options.random.channel(3));
   const auto run = [&](const auto& input, typename Expert::cache& cache, T before) {
-    detail::framed<T> from(input.rows(), model, std::numeric_limits<T>::quiet_NaN()), to(input.rows(), outputs, T(-7.5e30));
+    detail::framed<T> from(input.rows(), model, std::numeric_limits<T>::quiet_NaN()),
+        to(input.rows(), outputs, T(-7.5e30));
     from.block() = input;
     to.block().setConstant(before);
     expert.forward(p, from.block(), to.block(), cache);
@@ -112,10 +114,15 @@ template <class Expert>
   typename Expert::cache cache, fresh;
   const matrix<T> y = run(x, cache, T{0});
   result.require(y.allFinite(), "forward gives values that are not finite");
-  result.require(detail::same_rows(run(x, fresh, T{1e3}), y, 0), "forward does not overwrite y, or gives other bits each time");
-  for (index r = 0; r < rows; ++r)
-    result.require(detail::same_rows(run(x.row(r), cache, T{0}), y.row(r), options.row_tolerance),
-                   "row ", r, " alone is not what it is in a batch of ", rows, ", or a cache of another batch is not reset");
+  result.require(detail::same_rows(run(x, fresh, T{1e3}), y, 0),
+                 "forward does not overwrite y, or gives other bits each time");
+  for (index r = 0; r < rows; ++r) {
+    typename Expert::cache alone;
+    result.require(detail::same_rows(run(x.row(r), alone, T{0}), y.row(r), options.row_tolerance), "row ", r,
+                   " alone is not what it is in a batch of ", rows);
+    result.require(detail::same_rows(run(x.row(r), cache, T{0}), y.row(r), options.row_tolerance), "row ", r,
+                   " is not the same with a cache that held another batch");
+  }
   run(x.topRows(0), cache, T{0});
   result.require(detail::same_rows(run(x, cache, T{0}), y, 0), "forward after an empty batch gives other bits");
 
@@ -147,7 +154,8 @@ template <class Expert>
     detail::set_parameters<Expert>(dp, T{0});
     detail::set_parameters<Expert>(dq, T{1});
     matrix<T> dx = pull_back(dp, T{0});
-    result.require(detail::same_rows(pull_back(dq, T{1e3}), dx, 0), "backward does not overwrite dx, or gives other bits each time");
+    result.require(detail::same_rows(pull_back(dq, T{1e3}), dx, 0),
+                   "backward does not overwrite dx, or gives other bits each time");
     const matrix<T> d = detail::flattened<Expert>(dp);
     const matrix<T> expected = d.array() + T{1};
     result.require(detail::same_rows(detail::flattened<Expert>(dq), expected, sizeof(T) == 8 ? 1e-9 : 1e-3),

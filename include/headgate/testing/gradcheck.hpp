@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -22,16 +23,16 @@ namespace testing {
 ///
 ///   n = (8 (f(v + h) - f(v - h)) - (f(v + 2h) - f(v - 2h))) / (12 h)
 ///
-/// whose error is about h^4 f'''''/ 30 + 2e-16 |f| / h: 2e-12 |f| at the default step. The relative error
-/// |a - n| / max(|a| + |n|, floor) thus reaches 1e-6 for f of about 10 and below. A gradient under the floor is compared
-/// absolutely. f must be smooth within 2h: keep kinks (ReLU) and changes of a selection out of there.
+/// whose error is about h^4 f''''' / 30 + 2e-16 |f| / h: 2e-12 |f| at the default step. The relative error
+/// |a - n| / max(|a| + |n|, floor) thus reaches 1e-6 for f of about 10 and below. A gradient under the floor is
+/// compared absolutely. f must be smooth within 2h: keep kinks (ReLU) and changes of a selection out of there.
 struct gradient_options {
   double step = 1e-4;
   double floor = 1e-4;
   double tolerance = 1e-6;
 
-  bool training = true;      ///< layers: whether noise and dropout act
-  random_stream random{1};   ///< layers: their noise, and the weights of the loss
+  bool training = true;     ///< layers: whether noise and dropout act
+  random_stream random{1};  ///< layers: their noise, and the weights of the loss
 };
 
 /// The worst element met so far.
@@ -145,7 +146,8 @@ void disturb(typename Policy::params& p, const random_stream& stream, double sca
 template <class Layer, class... Losses>
 [[nodiscard]] gradient_report check_layer_gradients(Layer layer, matrix<double> x, const gradient_options& options = {},
                                                     const Losses&... losses) {
-  static_assert(std::is_same_v<typename Layer::scalar, double>, "check_layer_gradients: differences need a layer of double");
+  static_assert(std::is_same_v<typename Layer::scalar, double>,
+                "check_layer_gradients: differences need a layer of double");
   const matrix<double> dy = random_matrix(x.rows(), layer.outputs(), options.random.channel(1));
   typename Layer::tape tape;
   tape.training = options.training;

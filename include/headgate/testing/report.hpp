@@ -11,7 +11,7 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace testing {
 
-/// True if nothing failed. Prints (`stream << report`, hence in the output of most test frameworks) one sentence a line.
+/// True if nothing failed. Prints one sentence a line (`stream << report`, hence in the output of most frameworks).
 class report {
  public:
   [[nodiscard]] explicit operator bool() const { return text_.empty(); }

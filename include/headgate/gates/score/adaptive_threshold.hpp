@@ -13,6 +13,8 @@
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/routing/routing.hpp>
 
+#include <limits>
+
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
@@ -40,7 +42,8 @@ struct adaptive_threshold {
   T max_threshold = T{0};
 
   void check(gate_shape) const {
-    if (!(max_threshold >= 0)) refuse("adaptive_threshold: max_threshold is ", max_threshold, ", it must be at least 0");
+    if (!(max_threshold >= 0 && max_threshold <= (std::numeric_limits<T>::max)()))
+      refuse("adaptive_threshold: max_threshold is ", max_threshold, ", it must be at least 0 and finite");
   }
 
   /// Weights start as small normal numbers (standard deviation 0.02), the bias at zero: tau starts at half its maximum.

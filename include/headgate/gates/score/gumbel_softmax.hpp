@@ -29,7 +29,7 @@ struct gumbel_softmax {
 
   struct params {};
   struct cache {
-    scratch<T> soft;   // (tokens * samples x experts), the softmax of each sample
+    scratch<T> soft;  // (tokens * samples x experts), the softmax of each sample
     index samples = 0;
   };
   static constexpr auto fields = std::tuple{};
@@ -59,11 +59,16 @@ struct gumbel_softmax {
         T* const soft = c.soft.row(t * c.samples + sample);
         for (index e = 0; e < z.cols; ++e) {
           const double g = noisy ? gumbel(stream, pass.training ? t : sample, e) : 0.0;
-          soft[e] = (z(t, e) + static_cast<T>(g)) / temperature;
+          soft[e] = z(t, e) + static_cast<T>(g);
         }
+        // Before the division, so that the smallest temperatures give 0 and -inf instead of inf - inf, and the largest do
+        // not make a tie of what was none.
+        const index best = std::max_element(soft, soft + z.cols) - soft;
+        const T largest = soft[best];
+        for (index e = 0; e < z.cols; ++e) soft[e] = (soft[e] - largest) / temperature;
         kernels::softmax_row(soft, soft, z.cols);
         if (hard)
-          s(t, std::max_element(soft, soft + z.cols) - soft) += share;
+          s(t, best) += share;
         else
           for (index e = 0; e < z.cols; ++e) s(t, e) += share * soft[e];
       }

@@ -14,6 +14,7 @@
 #include <headgate/routing/routing.hpp>
 
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 namespace headgate {
@@ -47,8 +48,9 @@ struct learned_temperature {
   HEADGATE_NO_UNIQUE_ADDRESS Activation activation{};
 
   void check(gate_shape) const {
-    if (!(initial_temperature > 0))
-      refuse("learned_temperature: initial_temperature is ", initial_temperature, ", it must be greater than 0");
+    if (!(initial_temperature > 0 && initial_temperature <= (std::numeric_limits<T>::max)()))
+      refuse("learned_temperature: initial_temperature is ", initial_temperature,
+             ", it must be greater than 0 and finite");
   }
 
   [[nodiscard]] params init(gate_shape shape, std::mt19937_64&) const {

@@ -6,6 +6,7 @@
 #include <headgate/core/error.hpp>
 #include <headgate/core/view.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/kernels/reduce.hpp>
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/routing/routing.hpp>
 
@@ -41,7 +42,9 @@ struct softmax_at {
 
   void forward(view<const T> z, view<T> s) const {
     for (index t = 0; t < z.rows; ++t) {
-      for (index e = 0; e < z.cols; ++e) s(t, e) = z(t, e) / temperature;
+      // Before the division, so that the smallest temperatures give 0 and -inf instead of inf - inf.
+      const T largest = kernels::max_row(z.row(t), z.cols);
+      for (index e = 0; e < z.cols; ++e) s(t, e) = (z(t, e) - largest) / temperature;
       kernels::softmax_row(s.row(t), s.row(t), z.cols);
     }
   }

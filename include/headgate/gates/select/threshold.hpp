@@ -3,6 +3,8 @@
 #pragma once
 
 #include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
+#include <headgate/gates/stages.hpp>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -11,6 +13,10 @@ inline namespace HEADGATE_ABI {
 template <class T>
 struct at_least {
   T value = T{0};
+
+  void check(gate_shape) const {
+    if (!(value == value)) refuse("at_least: value is ", value, ", it must be a number");
+  }
 
   index operator()(const T* s, index experts, index* ids) const {
     index count = 0;

@@ -10,8 +10,8 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// Selects the shortest prefix of the experts, best first, whose scores sum to more than `mass`; all of them if none
-/// does (mass >= 1). At least one. Ties go to the lower expert index.
+/// Selects the shortest prefix of the experts, best first, whose scores sum to more than `mass`; at least one, and all of
+/// them if mass >= 1. Ties go to the lower expert index. The scores are a distribution.
 template <class T>
 struct top_p {
   T mass = T(0.4);
@@ -22,6 +22,7 @@ struct top_p {
 
   index operator()(const T* s, index experts, index* ids) const {
     kernels::topk_row(s, experts, experts, ids);
+    if (mass >= T{1}) return experts;  // rounding may carry the sum of a few above 1
     T sum{0};
     for (index n = 0; n < experts; ++n) {
       sum += s[ids[n]];

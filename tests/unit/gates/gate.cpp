@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/gates/gate.hpp>
+
+#include <headgate/gates/head/linear_head.hpp>
+#include <headgate/gates/score/elementwise.hpp>
+#include <headgate/gates/score/softmax.hpp>
+#include <headgate/gates/select/all_experts.hpp>
+#include <headgate/gates/select/top_k.hpp>
+#include <headgate/gates/weigh/raw.hpp>
+#include <headgate/gates/weigh/renormalised.hpp>
+
+#include "support/gate_checks.hpp"
+
+namespace hg = headgate;
+using namespace headgate_test;
+
+namespace {
+
+using softmax_top_k = hg::gate<hg::linear_head<double>, hg::softmax, hg::top_k<>, hg::raw>;
+
+softmax_top_k gate_of(hg::index model, hg::index experts, hg::index k) {
+  return {.head = {.model = model, .experts = experts}, .score = {}, .select = {.k = k}, .weigh = {}};
+}
+
+/// A user's stage: every expert of even index.
+struct even_experts {
+  template <class T>
+  hg::index operator()(const T*, hg::index experts, hg::index* ids) const {
+    hg::index count = 0;
+    for (hg::index e = 0; e < experts; e += 2) ids[count++] = e;
+    return count;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a gate runs its stages one after the other and records what they did", "[gates][gate]") {
+  auto gate = copying(gate_of(3, 3, 2));
+  const auto z = rows_of({{0, 1, 0.5}, {2, -1, 2}});
+  const auto& r = gate(z);
+  CHECK(r.tokens == 2);
+  CHECK(r.experts == 3);
+  CHECK(r.scores_are == hg::score_kind::distribution);
+  const double sum = 1 + std::exp(1) + std::exp(0.5);
+  CHECK(r.scores(0, 1) == Approx(std::exp(1) / sum).epsilon(1e-14));
+  CHECK(hg::map_of(r.logits.block()) == z);
+  CHECK(experts_of_token(r, 0) == std::vector<hg::index>{1, 2});
+  CHECK(experts_of_token(r, 1) == std::vector<hg::index>{0, 2});  // a tie: the lower index first
+  for (const auto& a : r.assignments) CHECK(a.weight == r.scores(a.token, a.expert));
+}
+
+TEST_CASE("gate{...} is deduced from its stages, a user's own among them", "[gates][gate]") {
+  const hg::gate gate{hg::linear_head<double>{.model = 4, .experts = 5}, hg::softmax{}, even_experts{},
+                      hg::renormalised{}};
+  CHECK(gate.model() == 4);
+  CHECK(gate.experts() == 5);
+  CHECK(hg::testing::check_gate(gate));
+  routed one(gate);
+  CHECK(experts_of_token(one(random_matrix(1, 4, {1})), 0) == std::vector<hg::index>{0, 2, 4});
+}
+
+TEST_CASE("k = experts selects all of them, best first", "[gates][gate]") {
+  auto gate = copying(gate_of(3, 3, 3));
+  CHECK(experts_of_token(gate(rows_of({{0, 1, 0.5}})), 0) == std::vector<hg::index>{1, 2, 0});
+}
+
+TEST_CASE("no token and one token are batches like any other", "[gates][gate]") {
+  routed gate(gate_of(4, 3, 2));
+  CHECK(gate(hg::matrix<double>(0, 4)).assignments.empty());
+  gate.backward(hg::matrix<double>(0, 4), hg::matrix<double>(0, 3));
+  CHECK(gate.dp.head.weight.isZero(0));
+  CHECK(gate(random_matrix(1, 4, {1})).assignments.size() == 2);
+}
+
+TEST_CASE("route without a pass is an evaluation on the calling thread", "[gates][gate]") {
+  routed gate(gate_of(4, 3, 2));
+  const auto x = random_matrix(5, 4, {2});
+  const auto expected = dense_weights(gate(x));
+  hg::routing<double> r;
+  decltype(gate.cache) cache;
+  gate.gate.route(gate.p, x, r, cache);
+  CHECK(dense_weights(r) == expected);
+}
+
+TEST_CASE("backward adds what losses put on scores and logits", "[gates][gate]") {
+  auto gate = copying(gate_of(3, 3, 1));
+  const auto x = rows_of({{0.3, 1, -2}});
+  gate(x);
+  gate.backward_of(x, [](const auto&, auto& d) {
+    d.logits(0, 2) += 5;
+    return 0.0;
+  });
+  CHECK(gate.dx == rows_of({{0, 0, 5}}));
+  gate.backward_of(x, [](const auto&, auto& d) {
+    d.scores(0, 1) += 1;
+    return 0.0;
+  });
+  const auto& s = gate.r.scores;
+  CHECK(gate.dx(0, 0) == Approx(-s(0, 0) * s(0, 1)));
+  CHECK(gate.dx(0, 1) == Approx(s(0, 1) * (1 - s(0, 1))));
+}
+
+TEST_CASE("a gate refuses sizes that make no sense, with both numbers", "[gates][gate]") {
+  CHECK_THROWS_WITH(gate_of(0, 3, 1).check(), "gate: model is 0, it must be at least 1");
+  CHECK_THROWS_WITH(gate_of(4, 0, 1).check(), "gate: experts is 0, it must be at least 1");
+  CHECK_THROWS_WITH(gate_of(4, -2, 1).check(), "gate: experts is -2, it must be at least 1");
+  CHECK_THROWS_WITH(gate_of(4, 3, 4).check(), "top_k: k is 4, the gate has 3 experts");
+  routed gate(gate_of(4, 3, 2));
+  gate.gate.select.k = 4;  // options may change between passes, so they are checked in each
+  CHECK_THROWS_WITH(gate(random_matrix(2, 4, {3})), "top_k: k is 4, the gate has 3 experts");
+  gate.gate.select.k = 2;
+  CHECK_THROWS_WITH(gate(random_matrix(2, 5, {3})), "gate::route: x has 5 columns, the gate was built for model = 4");
+}
+
+TEST_CASE("a gate refuses logits that are NaN or infinite, naming token and expert, and works again afterwards",
+          "[gates][gate]") {
+  routed gate(gate_of(1, 3, 2));
+  gate.p.head.weight << 1, 2, 3;
+  const auto x = rows_of({{1}, {-1}, {2}});
+  const auto expected = dense_weights(gate(x));
+
+  gate.p.head.weight(1, 0) = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_WITH(gate(x),
+                    contains("the router logit of token 0 for expert 1 is") && contains("nan, logits must be finite"));
+  gate.p.head.weight(1, 0) = 1e308;  // 2e308 is infinite
+  CHECK_THROWS_WITH(gate(x), contains("the router logit of token 2 for expert 1 is inf, logits must be finite"));
+  CHECK_THROWS_WITH(gate(rows_of({{1}, {-2}})), contains("token 1 for expert 1 is -inf"));
+
+  gate.p.head.weight(1, 0) = 2;
+  CHECK(dense_weights(gate(x)) == expected);
+  gate.backward(x, hg::matrix<double>::Ones(3, 3));
+  CHECK(gate.dp.head.weight.allFinite());
+}
+
+TEST_CASE("the fields of a gate are those of its stages", "[gates][gate]") {
+  using full =
+      hg::gate<hg::linear_head<double, 4, 3, hg::biases::used>, hg::softmax, hg::biased_top_k<double, 2>, hg::raw>;
+  routed gate(full{});
+  hg::field_path path;
+  std::string trained, stored;
+  const auto append = [](std::string& text) {
+    return [&text](std::string_view name, const auto&) { text += std::string(name) + " "; };
+  };
+  auto to_trained = append(trained), to_stored = append(stored);
+  hg::for_each_field<full, hg::fields_of::training>(path, to_trained, gate.p);
+  hg::for_each_field<full, hg::fields_of::storage>(path, to_stored, gate.p);
+  CHECK(trained == "weight bias ");
+  CHECK(stored == "weight bias selection_bias ");
+}

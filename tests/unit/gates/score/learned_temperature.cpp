@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/gates/score/learned_temperature.hpp>
+
+#include <headgate/activations/sigmoid.hpp>
+#include <headgate/activations/tanh.hpp>
+
+#include "support/gate_checks.hpp"
+
+namespace hg = headgate;
+using namespace headgate_test;
+
+namespace {
+const hg::gate_shape shape{2, 4};
+const auto x = random_matrix(5, 2, {1});
+const auto z = random_matrix(5, 4, {2});
+}  // namespace
+
+TEST_CASE("learned_temperature divides by the exponential of its parameter", "[gates][score][learned_temperature]") {
+  scored one(hg::learned_temperature<double>{.initial_temperature = 0.5}, shape);
+  CHECK(one.p.log_temperature(0, 0) == Approx(std::log(0.5)));
+  CHECK(one.p.offset.size() == 0);
+  const auto s = one.forward(z);
+  const hg::matrix<double> e = (z * 2).array().exp();
+  for (hg::index t = 0; t < 5; ++t) CHECK((s.row(t) - e.row(t) / e.row(t).sum()).norm() < 1e-14);
+}
+
+TEST_CASE("with an activation learned_temperature applies it to the logits and adds an offset behind it",
+          "[gates][score][learned_temperature]") {
+  scored one(hg::learned_temperature<double, hg::tanh>{.initial_temperature = 0.25}, shape);
+  CHECK(one.p.offset == hg::matrix<double>::Zero(1, 4));
+  one.p.offset << 0.1, -0.2, 0, 0.3;
+  const auto s = one.forward(z);
+  const hg::matrix<double> e = (4 * (z.array().tanh().matrix() + one.p.offset.replicate(5, 1))).array().exp();
+  for (hg::index t = 0; t < 5; ++t) CHECK((s.row(t) - e.row(t) / e.row(t).sum()).norm() < 1e-14);
+}
+
+TEST_CASE("the gradients of learned_temperature agree with differences", "[gates][score][learned_temperature]") {
+  for (const double tau : {0.4, 1.0, 3.0}) {
+    CHECK(scored(hg::learned_temperature<double>{.initial_temperature = tau}, shape).check_gradients(x, z));
+    scored with(hg::learned_temperature<double, hg::sigmoid>{.initial_temperature = tau}, shape);
+    with.p.offset = random_matrix(1, 4, {3});
+    CHECK(with.check_gradients(x, z));
+  }
+}
+
+TEST_CASE("the gradient of the temperature is that of the formula", "[gates][score][learned_temperature]") {
+  // dtau = -(1 / tau) sum_i dS_i s_i with s = z / tau and dS the gradient by s; d(log tau) = tau dtau.
+  const double tau = 0.6;
+  scored one(hg::learned_temperature<double>{.initial_temperature = tau}, shape);
+  const auto p = hg::matrix<double>(one.forward(z)), dp = random_matrix(5, 4, {4});
+  one.dp.log_temperature.setZero();
+  one.backward(x, z, dp);
+  double expected = 0;
+  for (hg::index t = 0; t < 5; ++t)
+    for (hg::index e = 0; e < 4; ++e) expected -= p(t, e) * (dp(t, e) - p.row(t).dot(dp.row(t))) * z(t, e) / tau;
+  CHECK(one.dp.log_temperature(0, 0) == Approx(expected).epsilon(1e-12));
+}
+
+TEST_CASE("learned_temperature refuses an initial temperature that is zero, negative or NaN",
+          "[gates][score][learned_temperature]") {
+  const auto check = [](double tau) { hg::learned_temperature<double>{.initial_temperature = tau}.check(shape); };
+  CHECK_THROWS_WITH(check(0), "learned_temperature: initial_temperature is 0, it must be greater than 0 and finite");
+  CHECK_THROWS_WITH(check(-3), "learned_temperature: initial_temperature is -3, it must be greater than 0 and finite");
+  CHECK_THROWS_WITH(check(std::numeric_limits<double>::quiet_NaN()), contains("initial_temperature is"));
+  CHECK_THROWS_WITH(check(std::numeric_limits<double>::infinity()), contains("initial_temperature is inf"));
+}

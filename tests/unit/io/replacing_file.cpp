@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/io/replacing_file.hpp>
+
+#include "support/catch.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#if __has_include(<sys/resource.h>)
+#include <sys/resource.h>
+#include <csignal>
+#endif
+
+namespace hg = headgate;
+namespace fs = std::filesystem;
+using headgate_test::contains;
+
+namespace {
+
+struct test_folder {
+  fs::path path = fs::temp_directory_path() / "headgate_replacing_file_test";
+
+  test_folder() {
+    fs::remove_all(path);
+    fs::create_directory(path);
+  }
+  ~test_folder() { fs::remove_all(path); }
+
+  std::ptrdiff_t files() const { return std::distance(fs::directory_iterator(path), fs::directory_iterator()); }
+};
+
+std::string content(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void put(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+}  // namespace
+
+TEST_CASE("A replacing_file takes its place when it is committed", "[io][replacing_file]") {
+  const test_folder folder;
+  put(folder.path / "a", "old");
+  {
+    hg::replacing_file file(folder.path / "a");
+    file.write("new", 3);
+    file.write(nullptr, 0);
+    file.write("er", 2);
+    CHECK(content(folder.path / "a") == "old");
+    file.commit();
+  }
+  CHECK(content(folder.path / "a") == "newer");
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("A replacing_file that is not committed leaves no trace", "[io][replacing_file]") {
+  const test_folder folder;
+  put(folder.path / "a", "old");
+  { hg::replacing_file(folder.path / "a").write("new", 3); }
+  CHECK(content(folder.path / "a") == "old");
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("A replacing_file touches no other that is being written or was cut off", "[io][replacing_file]") {
+  const test_folder folder;
+  put(folder.path / "a.partial0", "somebody's");
+  hg::replacing_file one(folder.path / "a"), two(folder.path / "a");
+  one.write("1", 1);
+  two.write("2", 1);
+  one.commit();
+  two.commit();
+  CHECK(content(folder.path / "a") == "2");
+  CHECK(content(folder.path / "a.partial0") == "somebody's");
+}
+
+TEST_CASE("A replacing_file reports a folder that is missing or in its place", "[io][replacing_file]") {
+  const test_folder folder;
+  CHECK_THROWS_WITH(hg::replacing_file(folder.path / "no" / "a"), contains("no/a: cannot be written: "));
+  fs::create_directory(folder.path / "b");
+  put(folder.path / "b" / "c", "");
+  CHECK_THROWS_WITH(hg::replacing_file(folder.path / "b").commit(), contains("b: cannot be replaced: "));
+  CHECK(folder.files() == 1);
+}
+
+#if __has_include(<sys/resource.h>)
+TEST_CASE("A replacing_file reports a write that fails and leaves the old file whole", "[io][replacing_file]") {
+  const test_folder folder;
+  put(folder.path / "a", "old");
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  rlimit small = before;
+  small.rlim_cur = 4096;  // as if the disk were full after 4 KiB
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  std::string while_writing, while_closing;
+  try {
+    hg::replacing_file file(folder.path / "a");
+    file.write(std::string(1 << 20, 'x').data(), 1 << 20);
+  } catch (const std::runtime_error& error) {
+    while_writing = error.what();
+  }
+  try {
+    hg::replacing_file file(folder.path / "a");
+    for (int i = 0; i < 4097; ++i) file.write("x", 1);  // the last byte waits in the buffer until the file is closed
+    file.commit();
+  } catch (const std::runtime_error& error) {
+    while_closing = error.what();
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  CHECK_THAT(while_writing, contains("a: cannot be written: "));
+  CHECK_THAT(while_closing, contains("a: cannot be written: "));
+  CHECK(content(folder.path / "a") == "old");
+  CHECK(folder.files() == 1);
+}
+#endif

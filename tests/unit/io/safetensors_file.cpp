@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/io/safetensors_file.hpp>
+
+#include "support/catch.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace hg = headgate;
+using headgate_test::contains;
+
+namespace {
+
+/// A file of the test, gone at its end. Bytes are put together by hand here, independently of the library's writer.
+struct test_file {
+  std::filesystem::path path = std::filesystem::temp_directory_path() / "headgate_safetensors_file_test.safetensors";
+
+  test_file(const std::string& bytes) {
+    std::ofstream out(path, std::ios::binary);
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  ~test_file() { std::filesystem::remove(path); }
+};
+
+std::string little_endian(std::uint64_t value, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>((value >> (8 * i)) & 0xff);
+  return text;
+}
+
+std::string file_of(const std::string& header, const std::string& data) {
+  return little_endian(header.size(), 8) + header + data;
+}
+
+void open(const std::string& bytes) { hg::safetensors_file file(test_file(bytes).path); }
+
+}  // namespace
+
+TEST_CASE("A file's tensors are listed and found by name", "[io][safetensors_file]") {
+  const test_file on_disk(file_of(R"({"b":{"dtype":"I8","shape":[2],"data_offsets":[0,2]},"__metadata__":{"k":"v"},)"
+                                  R"("a":{"dtype":"I8","shape":[1],"data_offsets":[2,3]}})",
+                                  "xyz"));
+  hg::safetensors_file file(on_disk.path);
+  REQUIRE(file.tensors().size() == 2);
+  CHECK(file.tensors()[0].name == "b");
+  CHECK(file.find("a") == &file.tensors()[1]);
+  CHECK(file.find("b") == &file.tensors()[0]);
+  CHECK(file.find("c") == nullptr);
+  CHECK(file.find("") == nullptr);
+  CHECK(file.find("__metadata__") == nullptr);
+  CHECK(file.metadata().at("k") == "v");
+  char bytes[2];
+  file.read_raw(*file.find("a"), bytes);
+  CHECK(bytes[0] == 'z');
+  file.read_raw(*file.find("b"), bytes);
+  CHECK(std::string(bytes, 2) == "xy");
+}
+
+TEST_CASE("Elements are read as they are or widened exactly", "[io][safetensors_file]") {
+  // 1, -2.5, smallest denormal, -0 in each type
+  std::string data;
+  for (const std::uint64_t bits : {0x3ff0000000000000ull, 0xc004000000000000ull, 0x1ull, 0x8000000000000000ull})
+    data += little_endian(bits, 8);
+  for (const std::uint64_t bits : {0x3f800000u, 0xc0200000u, 0x1u, 0x80000000u}) data += little_endian(bits, 4);
+  for (const std::uint64_t bits : {0x3c00u, 0xc100u, 0x1u, 0x8000u}) data += little_endian(bits, 2);
+  for (const std::uint64_t bits : {0x3f80u, 0xc020u, 0x1u, 0x8000u}) data += little_endian(bits, 2);
+  data += little_endian(7, 4);
+  const test_file on_disk(file_of(R"({"f64":{"dtype":"F64","shape":[4],"data_offsets":[0,32]},)"
+                                  R"("f32":{"dtype":"F32","shape":[2,2],"data_offsets":[32,48]},)"
+                                  R"("f16":{"dtype":"F16","shape":[4],"data_offsets":[48,56]},)"
+                                  R"("bf16":{"dtype":"BF16","shape":[4],"data_offsets":[56,64]},)"
+                                  R"("i32":{"dtype":"I32","shape":[],"data_offsets":[64,68]}})",
+                                  data));
+  hg::safetensors_file file(on_disk.path);
+  const auto check = [&]<class T>(const char* name, T smallest) {
+    T values[4];
+    file.read(*file.find(name), values);
+    CAPTURE(name);
+    CHECK(values[0] == T(1));
+    CHECK(values[1] == T(-2.5));
+    CHECK(values[2] == smallest);
+    CHECK((values[3] == T(0) && std::signbit(values[3])));
+  };
+  check("f64", std::numeric_limits<double>::denorm_min());
+  check("f32", std::numeric_limits<float>::denorm_min());
+  check("f32", static_cast<double>(std::numeric_limits<float>::denorm_min()));
+  check("f16", std::ldexp(1.0f, -24));
+  check("f16", std::ldexp(1.0, -24));
+  check("bf16", std::ldexp(1.0f, -133));
+  check("bf16", std::ldexp(1.0, -133));
+
+  float narrow[4];
+  CHECK_THROWS_WITH(file.read(*file.find("f64"), narrow),
+                    contains("tensor 'f64' is F64, expected F32 or a narrower float"));
+  CHECK_THROWS_WITH(file.read(*file.find("i32"), narrow), contains("tensor 'i32' is I32, expected F32"));
+}
+
+TEST_CASE("Widening reads tensors longer than its buffer", "[io][safetensors_file]") {
+  const int count = 10001;
+  std::string data;
+  for (int i = 0; i < count; ++i) data += little_endian(static_cast<std::uint64_t>(0x3f80 + i % 100), 2);
+  const test_file on_disk(file_of(R"({"a":{"dtype":"BF16","shape":[10001],"data_offsets":[0,20002]}})", data));
+  hg::safetensors_file file(on_disk.path);
+  std::vector<float> values(count);
+  file.read(file.tensors()[0], values.data());
+  int wrong = 0;
+  for (int i = 0; i < count; ++i)
+    if (values[static_cast<std::size_t>(i)] != 1.0f + static_cast<float>(i % 100) / 128.0f) ++wrong;
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("A file that is missing, too short or lies about its header is refused", "[io][safetensors_file]") {
+  const std::string whole = file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1234");
+  CHECK_NOTHROW(open(whole));
+  CHECK_THROWS_WITH(hg::safetensors_file("/no/such/file.safetensors"),
+                    "/no/such/file.safetensors: is not a file that can be read");
+  CHECK_THROWS_WITH(hg::safetensors_file(std::filesystem::temp_directory_path()),
+                    contains("is not a file that can be read"));
+  CHECK_THROWS_WITH(open(""), contains("has 0 bytes, a safetensors file has at least 8"));
+  CHECK_THROWS_WITH(open("1234567"), contains("has 7 bytes, a safetensors file has at least 8"));
+  CHECK_THROWS_WITH(open(little_endian(0, 8)), contains("the header does not begin with '{'"));
+  CHECK_THROWS_WITH(open(little_endian(3, 8) + "{}"),
+                    contains("the header's length is 3, the file has 2 bytes after it"));
+  CHECK_THROWS_WITH(open(little_endian(100'000'001, 8) + "{}"),
+                    contains("the header's length is 100000001, at most 100000000 are allowed"));
+  CHECK_THROWS_WITH(open(little_endian(~std::uint64_t{0}, 8) + "{}"),
+                    contains("length is 18446744073709551615, at most"));
+  CHECK_THROWS_WITH(open(whole + "!"), contains("the tensors end at byte 4 of 5 bytes of data"));
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    CAPTURE(length);
+    CHECK_THROWS_AS(open(whole.substr(0, length)), std::runtime_error);
+  }
+}
+
+TEST_CASE("Every damaged byte of a header is refused or harmless", "[io][safetensors_file]") {
+  const std::string whole = file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1234");
+  int accepted = 0;
+  for (std::size_t position = 0; position < whole.size() - 4; ++position)
+    for (const int flip : {1, 2, 4, 8, 16, 32, 64, 128}) {
+      std::string damaged = whole;
+      damaged[position] = static_cast<char>(static_cast<unsigned char>(damaged[position]) ^ flip);
+      const test_file on_disk(damaged);
+      try {
+        hg::safetensors_file file(on_disk.path);
+        ++accepted;  // another name, or another type of the same size
+        char bytes[4];
+        for (const auto& tensor : file.tensors()) file.read_raw(tensor, bytes);
+      } catch (const std::runtime_error&) {
+      }
+    }
+  CHECK(accepted > 0);
+  CHECK(accepted < 20);
+}

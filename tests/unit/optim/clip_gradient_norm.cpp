@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/optim/clip_gradient_norm.hpp>
+
+#include <headgate/core/matrix.hpp>
+
+#include "support/catch.hpp"
+
+#include <cmath>
+#include <limits>
+
+namespace hg = headgate;
+
+namespace {
+
+struct module {
+  hg::matrix<float> up = hg::matrix<float>::Ones(3, 7), bias = hg::matrix<float>::Ones(1, 3);
+  struct gradients {
+    hg::matrix<float> up, bias;
+  };
+
+  template <class G, class F>
+  void for_each_parameter(G& grads, F&& f) {
+    f("up", up, grads.up);
+    f("bias", bias, grads.bias);
+  }
+};
+
+module::gradients filled(float up, float bias) {
+  return {hg::matrix<float>::Constant(3, 7, up), hg::matrix<float>::Constant(1, 3, bias)};
+}
+
+}  // namespace
+
+TEST_CASE("gradient_norm is the norm over all parameters together", "[optim][clip_gradient_norm]") {
+  module m;
+  auto grads = filled(1.0f, 0.0f);
+  grads.up(2, 6) = 4.0f;
+  grads.bias << 8.0f, -16.0f, 0.5f;
+  const double norm = hg::gradient_norm([&](auto&& visit) { m.for_each_parameter(grads, visit); });
+  CHECK(norm == std::sqrt(20.0 + 16.0 + 64.0 + 256.0 + 0.25));
+  CHECK(hg::gradient_norm([](auto&&) {}) == 0.0);
+}
+
+TEST_CASE("clip_gradient_norm returns the norm before and leaves the norm at the limit",
+          "[optim][clip_gradient_norm]") {
+  module m;
+  auto grads = filled(2.0f, -3.0f);
+  const double before = std::sqrt(21 * 4.0 + 3 * 9.0);
+  CHECK(hg::clip_gradient_norm(0.5, m, grads) == before);
+  CHECK(hg::gradient_norm([&](auto&& visit) { m.for_each_parameter(grads, visit); }) == Approx(0.5).epsilon(1e-6));
+  CHECK(static_cast<double>(grads.bias(0, 0) / grads.up(0, 0)) == Approx(-1.5).epsilon(1e-6));  // the direction stays
+  CHECK((m.up.array() == 1.0f).all());
+}
+
+TEST_CASE("clip_gradient_norm leaves a gradient within the limit as it is, bit for bit",
+          "[optim][clip_gradient_norm]") {
+  module m;
+  auto grads = filled(0.1f, 0.3f);
+  CHECK(hg::clip_gradient_norm(1.0, m, grads) == Approx(std::sqrt(21 * 0.01 + 3 * 0.09)).epsilon(1e-6));
+  CHECK((grads.up.array() == 0.1f).all());
+  auto zero = filled(0.0f, 0.0f);
+  CHECK(hg::clip_gradient_norm(1.0, m, zero) == 0.0);
+  CHECK(zero.up.isZero(0.0f));
+}
+
+TEST_CASE("clip_gradient_norm does not overflow where float squares would", "[optim][clip_gradient_norm]") {
+  module m;
+  auto grads = filled(1e30f, 0.0f);
+  CHECK(hg::clip_gradient_norm(1.0, m, grads) == Approx(1e30 * std::sqrt(21.0)).epsilon(1e-6));
+  CHECK(static_cast<double>(grads.up(1, 1)) == Approx(1 / std::sqrt(21.0)).epsilon(1e-6));
+}
+
+TEST_CASE("clip_gradient_norm hands back a norm that is not finite and scales nothing", "[optim][clip_gradient_norm]") {
+  module m;
+  auto grads = filled(2.0f, 2.0f);
+  grads.bias(0, 1) = std::numeric_limits<float>::infinity();
+  CHECK(std::isinf(hg::clip_gradient_norm(1.0, m, grads)));
+  grads.bias(0, 1) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(std::isnan(hg::clip_gradient_norm(1.0, m, grads)));
+  CHECK((grads.up.array() == 2.0f).all());
+}
+
+TEST_CASE("clip_gradient_norm refuses a limit that is not above zero", "[optim][clip_gradient_norm]") {
+  module m;
+  auto grads = filled(2.0f, 2.0f);
+  CHECK_THROWS_WITH(hg::clip_gradient_norm(0.0, m, grads), "clip_gradient_norm: max_norm is 0, it must be above 0");
+  CHECK_THROWS_AS(hg::clip_gradient_norm(std::nan(""), m, grads), std::invalid_argument);
+  CHECK((grads.up.array() == 2.0f).all());
+}

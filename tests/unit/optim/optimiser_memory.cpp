@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/optim/optimiser_memory.hpp>
+
+#include "support/catch.hpp"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace hg = headgate;
+using headgate_test::contains;
+
+namespace {
+
+struct parameter {
+  std::string name;
+  hg::matrix<double> w, dw;
+};
+
+/// Walks a list of parameters that the tests may change between steps.
+struct list {
+  std::vector<parameter> parameters;
+
+  void add(const char* name, hg::index rows, hg::index cols) {
+    parameters.push_back({name, hg::matrix<double>::Ones(rows, cols), hg::matrix<double>::Ones(rows, cols)});
+  }
+  auto walk() {
+    return [this](auto&& visit) {
+      for (parameter& p : parameters) visit(p.name, p.w, p.dw);
+    };
+  }
+};
+
+/// A step that counts in the first moment and subtracts the count.
+void count_down(hg::optimiser_memory<double, 2>& memory, list& l) {
+  auto walk = l.walk();
+  memory.step("test::step", walk, [](std::string_view, auto& w, const auto&, double* moments) {
+    for (hg::index i = 0; i < w.size(); ++i) {
+      moments[i] += 1.0;
+      w.data()[i] -= moments[i];
+    }
+  });
+}
+
+}  // namespace
+
+TEST_CASE("An optimiser's memory starts at zero, belongs to its parameter and lasts from step to step",
+          "[optim][optimiser_memory]") {
+  list l;
+  l.add("up", 2, 3);
+  l.add("bias", 1, 3);
+  hg::optimiser_memory<double, 2> memory;
+  count_down(memory, l);
+  count_down(memory, l);
+  CHECK(memory.steps() == 2);
+  for (const parameter& p : l.parameters) CHECK((p.w.array() == 1.0 - 1.0 - 2.0).all());
+}
+
+TEST_CASE("A copy of an optimiser's memory goes on by itself", "[optim][optimiser_memory]") {
+  list l;
+  l.add("up", 1, 1);
+  hg::optimiser_memory<double, 2> memory;
+  count_down(memory, l);
+  auto copy = memory;
+  count_down(copy, l);    // subtracts 2
+  count_down(memory, l);  // subtracts 2 as well
+  CHECK(l.parameters[0].w(0, 0) == 1.0 - 1.0 - 2.0 - 2.0);
+}
+
+TEST_CASE("A step on other parameters than the first is refused with both shapes and changes nothing",
+          "[optim][optimiser_memory]") {
+  list l;
+  l.add("first", 2, 2);
+  l.add("up", 2, 3);
+  hg::optimiser_memory<double, 2> memory;
+  count_down(memory, l);
+  const auto before = l;
+
+  SECTION("another shape") {
+    l.parameters[1].w.setOnes(3, 3);
+    l.parameters[1].dw.setOnes(3, 3);
+    CHECK_THROWS_WITH(count_down(memory, l),
+                      "test::step: parameter 1 is 'up' (3 x 3), at the first step it was 'up' (2 x 3)");
+  }
+  SECTION("another name") {
+    l.parameters[1].name = "down";
+    CHECK_THROWS_WITH(count_down(memory, l),
+                      "test::step: parameter 1 is 'down' (2 x 3), at the first step it was 'up' (2 x 3)");
+  }
+  SECTION("one more") {
+    l.add("extra", 4, 5);
+    CHECK_THROWS_WITH(count_down(memory, l),
+                      "test::step: the walk visits 'extra' (4 x 5) after the 2 parameters of the first step");
+  }
+  SECTION("one less") {
+    l.parameters.pop_back();
+    CHECK_THROWS_WITH(count_down(memory, l),
+                      "test::step: the walk visits 1 parameters, at the first step it visited 2");
+  }
+  SECTION("a gradient of another shape") {
+    l.parameters[1].dw.setOnes(3, 2);
+    CHECK_THROWS_WITH(count_down(memory, l), "test::step: the gradient of 'up' is 3 x 2, the parameter 2 x 3");
+  }
+  CHECK(l.parameters[0].w == before.parameters[0].w);
+  CHECK(memory.steps() == 1);
+
+  l = before;
+  count_down(memory, l);
+  CHECK((l.parameters[0].w.array() == 1.0 - 1.0 - 2.0).all());  // the memory is as it was before the refusal
+}
+
+TEST_CASE("A first step that is refused leaves no memory behind", "[optim][optimiser_memory]") {
+  list l;
+  l.add("first", 2, 2);
+  l.add("up", 2, 3);
+  l.parameters[1].dw.setOnes(1, 1);
+  hg::optimiser_memory<double, 2> memory;
+  CHECK_THROWS_WITH(count_down(memory, l), contains("the gradient of 'up' is 1 x 1"));
+  list other;
+  other.add("other", 5, 1);
+  count_down(memory, other);
+  CHECK((other.parameters[0].w.array() == 0.0).all());
+}
+
+TEST_CASE("A walk that differs between the check and the change is refused", "[optim][optimiser_memory]") {
+  list l;
+  l.add("up", 2, 2);
+  hg::optimiser_memory<double, 2> memory;
+  int walks = 0;
+  auto walk = [&](auto&& visit) {
+    parameter& p = l.parameters[0];
+    if (++walks == 2) p.w.setOnes(50, 50), p.dw.setOnes(50, 50);
+    visit(p.name, p.w, p.dw);
+  };
+  CHECK_THROWS_WITH(memory.step("test::step", walk, [](auto, auto&, const auto&, double*) {}), contains("(50 x 50)"));
+}
+
+TEST_CASE("An optimiser's memory of no parameters takes steps too", "[optim][optimiser_memory]") {
+  list nothing;
+  hg::optimiser_memory<double, 2> memory;
+  count_down(memory, nothing);
+  count_down(memory, nothing);
+  CHECK(memory.steps() == 2);
+}
+
+TEST_CASE("Options of optimisers are checked at their bounds", "[optim][optimiser_memory]") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK_NOTHROW(hg::check_not_negative("sgd", "rate", 0.0));
+  for (const double bad : {-1e-9, nan, infinity})
+    CHECK_THROWS_WITH(hg::check_not_negative("sgd", "rate", bad), contains("sgd: rate is "));
+  CHECK_NOTHROW(hg::check_below_one("adamw", "beta1", 0.0));
+  CHECK_NOTHROW(hg::check_below_one("adamw", "beta1", 0.9999));
+  for (const double bad : {-1e-9, 1.0, nan})
+    CHECK_THROWS_WITH(hg::check_below_one("adamw", "beta1", bad), contains("adamw: beta1 is "));
+}
+
+TEST_CASE("The two ready-made choices of what decays differ for parameters of one row", "[optim][optimiser_memory]") {
+  CHECK(hg::decay_all("bias", 1, 8));
+  CHECK(hg::decay_all("up", 8, 8));
+  CHECK_FALSE(hg::decay_matrices("bias", 1, 8));
+  CHECK(hg::decay_matrices("up", 8, 8));
+}

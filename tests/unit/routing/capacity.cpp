@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/routing/capacity.hpp>
+
+#include "support/layer_checks.hpp"
+
+using namespace headgate_test;
+
+TEST_CASE("capacity is dropless by default", "[routing][capacity]") {
+  const hg::capacity all;
+  CHECK(all.is_dropless());
+  CHECK(all.limit(17, 4) == 17);
+  CHECK(refusal([&] { all.check(); }).empty());
+}
+
+TEST_CASE("capacity is the share of each expert times the factor, rounded up, and at least the minimum",
+          "[routing][capacity]") {
+  CHECK(hg::capacity{.factor = 1}.limit(8, 4) == 2);
+  CHECK(hg::capacity{.factor = 1}.limit(9, 4) == 3);
+  CHECK(hg::capacity{.factor = 1.25}.limit(64, 8) == 10);
+  CHECK(hg::capacity{.factor = 0.001}.limit(8, 4) == 1);
+  CHECK(hg::capacity{.factor = 0.001, .minimum = 3}.limit(8, 4) == 3);
+  CHECK(hg::capacity{.factor = 1e300}.limit(8, 4) == 8);
+  CHECK(hg::capacity{.factor = 1}.limit(0, 4) == 1);
+}
+
+TEST_CASE("capacity refuses a factor or a minimum that keeps nothing", "[routing][capacity]") {
+  const auto said = [](hg::capacity c) { return refusal([&] { c.check(); }); };
+  CHECK(said({.factor = 0}) == "capacity: factor is 0, it must be greater than 0");
+  CHECK(said({.factor = -1.5}) == "capacity: factor is -1.5, it must be greater than 0");
+  CHECK_THAT(said({.factor = not_a_number<double>}), contains("nan, it must be greater than 0"));
+  CHECK(said({.factor = 1, .minimum = 0}) == "capacity: minimum is 0, it must be at least 1");
+  CHECK(said({.minimum = -3}) == "capacity: minimum is -3, it must be at least 1");
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/routing/plan.hpp>
+
+#include "support/layer_checks.hpp"
+
+#include <limits>
+
+using namespace headgate_test;
+
+namespace {
+
+using record = hg::routing<double>;
+
+record record_of(hg::index tokens, hg::index experts, const std::vector<hg::assignment<double>>& assignments) {
+  record r;
+  r.reset(tokens, experts);
+  for (const auto& a : assignments) r.assignments.push_back(a);
+  return r;
+}
+
+/// k different experts for each token, in random order.
+record random_record(hg::index tokens, hg::index experts, hg::index k, std::uint64_t seed) {
+  numbers next(seed);
+  record r;
+  r.reset(tokens, experts);
+  for (hg::index t = 0; t < tokens; ++t) {
+    std::vector<hg::index> ids(static_cast<std::size_t>(experts));
+    for (std::size_t e = 0; e < ids.size(); ++e) ids[e] = static_cast<hg::index>(e);
+    for (std::size_t e = 0; e < static_cast<std::size_t>(k); ++e) {
+      std::swap(ids[e], ids[e + static_cast<std::size_t>(next.below(experts - static_cast<hg::index>(e)))]);
+      r.assignments.push_back({t, ids[e], next.within(1.0)});
+    }
+  }
+  return r;
+}
+
+void shuffle(record& r, std::uint64_t seed) {
+  numbers next(seed);
+  for (hg::index i = r.assignments.size(); i > 1; --i) std::swap(r.assignments[i - 1], r.assignments[next.below(i)]);
+}
+
+std::vector<hg::index> slots_of(const hg::dispatch_plan& plan, hg::index token) {
+  const auto& offsets = plan.token_offsets();
+  return {plan.token_slots().begin() + offsets[token], plan.token_slots().begin() + offsets[token + 1]};
+}
+
+/// All that a plan promises, from the definition.
+void check_plan(const record& r, const hg::dispatch_plan& plan) {
+  const auto g = plan.groups();
+  REQUIRE(g.count == r.experts);
+  REQUIRE(g.slots() == plan.slots());
+  CHECK(plan.slots() + plan.dropped() == r.assignments.size());
+  bool right = g.offsets[0] == 0;
+  for (hg::index e = 0; e < r.experts; ++e)
+    for (hg::index s = g.offsets[e]; s < g.offsets[e + 1]; ++s) {
+      const auto& a = r.assignments[plan.assignment_of(s)];
+      right = right && a.expert == e && a.token == g.rows[s] && plan.slot_of(plan.assignment_of(s)) == s;
+      if (s > g.offsets[e]) right = right && plan.assignment_of(s) > plan.assignment_of(s - 1);  // stable
+    }
+  CHECK(right);
+  for (hg::index t = 0; t < r.tokens; ++t) {
+    std::vector<hg::index> expected;
+    for (hg::index a = 0; a < r.assignments.size(); ++a)
+      if (r.assignments[a].token == t && plan.slot_of(a) >= 0) expected.push_back(plan.slot_of(a));
+    CHECK(slots_of(plan, t) == expected);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a plan is a stable sort by expert for assignments in any order", "[routing][plan]") {
+  hg::dispatch_plan plan;
+  for (const hg::index tokens : {1, 2, 17, 100})
+    for (const hg::index experts : {1, 3, 8})
+      for (hg::index k = 1; k <= experts; k += 2) {
+        record r = random_record(tokens, experts, k, static_cast<std::uint64_t>(tokens * experts + k));
+        plan.make(r, {});
+        check_plan(r, plan);
+        shuffle(r, 5);
+        plan.make(r, {});
+        check_plan(r, plan);
+      }
+}
+
+TEST_CASE("the experts' counts sum to tokens times k", "[routing][plan]") {
+  const record r = random_record(53, 8, 3, 9);
+  hg::dispatch_plan plan;
+  plan.make(r, {});
+  hg::index sum = 0;
+  const auto load = r.load();
+  for (hg::index e = 0; e < 8; ++e) {
+    CHECK(load[e] == plan.groups().size(e));
+    sum += load[e];
+  }
+  CHECK(sum == 53 * 3);
+}
+
+TEST_CASE("an empty batch, no assignments, one expert for all, and a token twice at one expert are plans too",
+          "[routing][plan]") {
+  hg::dispatch_plan plan;
+  const record none = record_of(0, 4, {});
+  plan.make(none, {});
+  check_plan(none, plan);
+  CHECK(plan.slots() == 0);
+
+  const record idle = record_of(3, 4, {});
+  plan.make(idle, {});
+  check_plan(idle, plan);
+
+  const record hot = record_of(3, 4, {{2, 1, 1.0}, {0, 1, 1.0}, {1, 1, 1.0}});
+  plan.make(hot, {});
+  check_plan(hot, plan);
+  CHECK(plan.groups().size(1) == 3);
+
+  const record twice = record_of(2, 2, {{1, 0, 0.25}, {1, 0, 0.5}, {0, 1, 1.0}});
+  plan.make(twice, {});
+  check_plan(twice, plan);
+}
+
+TEST_CASE("a plan refuses a token or an expert that does not exist, with the numbers", "[routing][plan]") {
+  hg::dispatch_plan plan;
+  const auto make = [&](const record& r) { return refusal([&] { plan.make(r, {}); }); };
+  CHECK(make(record_of(3, 4, {{0, 0, 1.0}, {3, 1, 1.0}})) == "dispatch_plan: assignment 1 names token 3, the batch has 3");
+  CHECK(make(record_of(3, 4, {{-1, 0, 1.0}})) == "dispatch_plan: assignment 0 names token -1, the batch has 3");
+  CHECK(make(record_of(3, 4, {{2, 4, 1.0}})) == "dispatch_plan: assignment 0 names expert 4, the layer has 4");
+  CHECK(make(record_of(3, 4, {{2, -7, 1.0}})) == "dispatch_plan: assignment 0 names expert -7, the layer has 4");
+  const record good = record_of(3, 4, {{2, 1, 1.0}});
+  plan.make(good, {});  // a refusal leaves nothing behind
+  check_plan(good, plan);
+}
+
+TEST_CASE("a plan refuses a weight that is not finite, with its place", "[routing][plan]") {
+  hg::dispatch_plan plan;
+  for (const double bad : {not_a_number<double>, infinity<double>, -infinity<double>})
+    CHECK(refusal([&] { plan.make(record_of(3, 4, {{0, 0, 1.0}, {2, 1, bad}}), {}); }) ==
+          hg::sentence("dispatch_plan: assignment 1 (token 2, expert 1) has the weight ", bad, ", weights must be finite"));
+}
+
+TEST_CASE("capacity by position keeps the first assignments of each expert", "[routing][plan]") {
+  const record r = record_of(5, 2, {{0, 0, 0.1}, {1, 0, 0.9}, {2, 1, 0.5}, {3, 0, 0.8}, {4, 0, 0.7}});
+  hg::dispatch_plan plan;
+  plan.make(r, {.factor = 0.8});  // ceil(0.8 * 5 / 2) = 2
+  check_plan(r, plan);
+  CHECK(plan.dropped() == 2);
+  CHECK(plan.slot_of(0) == 0);
+  CHECK(plan.slot_of(1) == 1);
+  CHECK(plan.slot_of(3) == -1);
+  CHECK(plan.slot_of(4) == -1);
+  CHECK(slots_of(plan, 3).empty());
+}
+
+TEST_CASE("capacity by probability keeps the heaviest, the earlier of two equals, in the order of the batch",
+          "[routing][plan]") {
+  const record r = record_of(6, 2, {{0, 0, 0.1}, {1, 0, 0.5}, {2, 0, 0.9}, {3, 0, 0.5}, {4, 0, 0.5}, {5, 1, 0.0}});
+  hg::dispatch_plan plan;
+  plan.make(r, {.factor = 1, .drop = hg::drop::by_probability});  // 3 each
+  check_plan(r, plan);
+  CHECK(plan.dropped() == 2);
+  const std::vector<hg::index> kept{plan.assignment_of(0), plan.assignment_of(1), plan.assignment_of(2), plan.assignment_of(3)};
+  CHECK(kept == std::vector<hg::index>{1, 2, 3, 5});
+}
+
+TEST_CASE("every capacity and rule gives a plan with at most that many rows an expert", "[routing][plan]") {
+  hg::dispatch_plan plan;
+  for (const double factor : {0.01, 0.5, 1.0, 1.25, 8.0, 1e300})
+    for (const auto rule : {hg::drop::by_position, hg::drop::by_probability})
+      for (const hg::index minimum : {1, 4}) {
+        record r = random_record(40, 5, 2, 3);
+        for (auto& a : r.assignments) a.weight = std::round(4 * a.weight) / 4;  // many ties
+        shuffle(r, 11);
+        const hg::capacity limit{.factor = factor, .minimum = minimum, .drop = rule};
+        plan.make(r, limit);
+        check_plan(r, plan);
+        const auto load = r.load();
+        for (hg::index e = 0; e < 5; ++e)
+          CHECK(plan.groups().size(e) == (std::min)(load[e], limit.limit(80, 5)));
+        if (rule == hg::drop::by_probability)
+          for (hg::index a = 0; a < 80; ++a)
+            for (hg::index b = 0; b < 80; ++b) {
+              const auto& out = r.assignments[a];
+              const auto& in = r.assignments[b];
+              if (plan.slot_of(a) < 0 && plan.slot_of(b) >= 0 && in.expert == out.expert)
+                CHECK_FALSE((out.weight > in.weight || (!(out.weight < in.weight) && a < b)));
+            }
+      }
+}
