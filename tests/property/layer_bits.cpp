@@ -150,7 +150,8 @@ TEMPLATE_TEST_CASE("static and dynamic layers have the same bits, forward and ba
   const hg::layer dynamic{hg::topk_gate<T>{.head = {.model = 37, .experts = 5}, .select = {.k = 2}},
                           hg::swiglu_expert<T>{.model = 37, .hidden = 19}, hg::ffn_expert<T>{.model = 37, .hidden = 11}, 7};
   const hg::layer fixed{hg::topk_gate<T, 37, 5, 2>{}, hg::swiglu_expert<T, 37, 19>{}, hg::ffn_expert<T, hg::relu, 37, 11>{}, 7};
-  const auto a = train_once(dynamic, hg::run_sequentially), b = train_once(fixed, hg::run_sequentially);
+  const auto a = train_once(dynamic, hg::run_sequentially);
+  const auto b = train_once(fixed, hg::run_sequentially);
   CHECK(same_matrix(a.y, b.y));
   CHECK(same_matrix(a.dx, b.dx));
   CHECK(same_matrix(a.grads.gate.head.weight, b.grads.gate.head.weight));

@@ -112,7 +112,7 @@ TEST_CASE("a user's gate and expert train", "[layer][user]") {
     typename decltype(layer)::tape tape;
     auto grads = layer.zero_gradients();
     hg::matrix<float> y, dx;
-    hg::adamw<float> adam{.rate = 1e-2f};
+    hg::adamw<float> adam{.rate = 1e-2};
     float first = 0, last = 0;
     for (int step = 0; step < 100; ++step) {
       layer.forward(x, y, tape);

@@ -87,8 +87,8 @@ void check_accuracy_of(const A& act, const F& f, const D& df, double value_ulps,
   }
 }
 
-/// Numbers and vectors, float and double, against the exact f and f' in ulp: of f, of 0.1 where f is smaller, of x where
-/// x is smaller still.
+/// Numbers and vectors, float and double, against the exact f and f' in ulp: of f, of 0.1 where f is smaller, of x
+/// where x is smaller still.
 template <class A, class F, class D>
 void check_accuracy(const A& act, const F& f, const D& df, double value_ulps, double derivative_ulps) {
   check_accuracy_of<float>(act, f, df, value_ulps, derivative_ulps);

@@ -44,6 +44,8 @@ concept trainable_expert =
 ///
 ///   forward(p, groups, x, y, c, pass)           y (slots x outputs)
 ///   backward(p, groups, x, dy, c, dx, dp, pass) dy (slots x outputs), dx (slots x model); no dp: no gradient wanted
+///
+/// The type of the pass is a template parameter, because it carries the caller's executor.
 template <class E>
 concept grouped_expert =
     expert_policy<E> && requires(const E expert, std::span<const typename E::params> p, const row_groups& groups,

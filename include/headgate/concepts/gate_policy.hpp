@@ -18,7 +18,8 @@ inline namespace HEADGATE_ABI {
 ///
 ///   route(p, x, r, c)   appends assignments to r, which comes empty with its sizes set
 ///
-/// A gate that wants noise, threads or working memory takes a `pass` as fifth argument instead (`contextual_gate`).
+/// A gate that wants noise, threads or working memory takes a pass as fifth argument instead (`contextual_gate`); its type
+/// is a template parameter, because it carries the caller's executor.
 /// Models: `gate<...>`, the user's gate of docs/writing-a-gate.md. Not a model: a gate that hides its sizes.
 template <class G>
 concept gate_policy =

@@ -4,7 +4,6 @@
 
 #include <headgate/config.hpp>
 
-#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -42,8 +41,6 @@ class array {
   void assign(index count, const T& value) { items_.assign(static_cast<std::size_t>(count), value); }
   void push_back(const T& item) { items_.push_back(item); }
   void push_back(T&& item) { items_.push_back(std::move(item)); }
-
-  operator std::span<const T>() const { return items_; }
 
  private:
   std::vector<T> items_;

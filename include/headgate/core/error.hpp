@@ -21,6 +21,7 @@ namespace detail {
 }
 
 inline void append(std::string& text, std::string_view part) { text += part; }
+inline void append(std::string& text, char letter) { text += letter; }
 
 template <class N>
   requires std::is_arithmetic_v<N>
