@@ -8,3 +8,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
   target_compile_options(headgate_warnings INTERFACE
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wdouble-promotion -Wold-style-cast -Wundef)
 endif()
+# g++ 12 sees uninitialised values in its own AVX-512 intrinsics.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND HEADGATE_ISA MATCHES "avx512|native")
+  target_compile_options(headgate_warnings INTERFACE -Wno-maybe-uninitialized -Wno-uninitialized)
+endif()

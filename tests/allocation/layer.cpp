@@ -36,7 +36,8 @@ void check_second_pass(const Layer& layer, const Executor& executor, const Losse
 
 template <class T, class Gate>
 void check_gate(const Gate& gate) {
-  const hg::layer layer{gate, hg::swiglu_expert<T, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 24, .hidden = 40},
+  const hg::layer layer{gate,
+                        hg::swiglu_expert<T, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 24, .hidden = 40},
                         hg::ffn_expert<T, hg::gelu>{.model = 24, .hidden = 40}, 1};
   check_second_pass(layer, hg::run_sequentially);
   const hg::thread_pool pool(3);

@@ -44,5 +44,5 @@ TEMPLATE_TEST_CASE("the second training step with AdamW allocates nothing", "[al
 }
 
 TEMPLATE_TEST_CASE("the second training step with momentum allocates nothing", "[allocation]", float, double) {
-  check_step<TestType>(hg::sgd<TestType>{.momentum = TestType(0.9)});
+  check_step<TestType>(hg::sgd<TestType>{.momentum = 0.9});
 }

@@ -39,7 +39,8 @@ void check_bits(const Layer& layer) {
   for (hg::index t = 0; t < most; ++t) layer.forward(x.row(t), alone.row(t), memory);
 
   numbers next(42);
-  for (const hg::index tokens : {hg::index{1}, hg::index{2}, hg::index{7}, 1 + next.below(most), 1 + next.below(most), most}) {
+  for (const hg::index tokens :
+       {hg::index{1}, hg::index{2}, hg::index{7}, 1 + next.below(most), 1 + next.below(most), most}) {
     CAPTURE(tokens);
     hg::matrix<T> batch(tokens, layer.model()), expected(tokens, layer.outputs()), y;
     for (hg::index t = 0; t < tokens; ++t) {
@@ -95,14 +96,16 @@ hg::topk_gate<T> top_2() {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a token alone and in any batch, order and number of threads has the same bits: swiglu, shared expert",
-                   "[layer][bits]", float, double) {
+TEMPLATE_TEST_CASE(
+    "a token has the same bits alone and in any batch, order and number of threads, shared expert included",
+    "[layer][bits]", float, double) {
   using T = TestType;
-  check_bits(hg::layer{top_2<T>(), hg::swiglu_expert<T, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 37, .hidden = 91},
+  check_bits(hg::layer{top_2<T>(),
+                       hg::swiglu_expert<T, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 37, .hidden = 91},
                        hg::ffn_expert<T, hg::gelu>{.model = 37, .hidden = 50}, 1});
 }
 
-TEMPLATE_TEST_CASE("a token alone and in any batch, order and number of threads has the same bits: other gates",
+TEMPLATE_TEST_CASE("a token has the same bits alone and in any batch, order and number of threads, with other gates",
                    "[layer][bits]", float, double) {
   using T = TestType;
   const hg::linear_expert<T> linear{.model = 37, .outputs = 21};
@@ -110,7 +113,8 @@ TEMPLATE_TEST_CASE("a token alone and in any batch, order and number of threads 
   check_bits(hg::layer{hg::gumbel_gate<T>{.head = {.model = 37, .experts = 5}}, linear, 2});
   check_bits(hg::layer{hg::adamole_gate<T>{.head = {.model = 37, .experts = 5}}, linear, 3});
   check_bits(hg::layer{hg::top_p_gate<T>{.head = {.model = 37, .experts = 5}}, linear, 4});
-  check_bits(hg::layer{hg::balanced_sigmoid_gate<T>{.head = {.model = 37, .experts = 5}, .select = {.k = 3}}, linear, 5});
+  check_bits(
+      hg::layer{hg::balanced_sigmoid_gate<T>{.head = {.model = 37, .experts = 5}, .select = {.k = 3}}, linear, 5});
   check_bits(hg::layer{hg::activation_dense_to_sparse_gate<T>{.head = {.model = 37, .experts = 5}}, linear, 6});
   check_bits(hg::layer{hg::relu_gate<T>{.head = {.model = 37, .experts = 5}}, linear, 7});
 }
@@ -122,8 +126,9 @@ TEST_CASE("an inner dimension over one depth block keeps the bits too", "[layer]
 
 TEMPLATE_TEST_CASE("gradients have the same bits with any number of threads", "[layer][bits]", float, double) {
   using T = TestType;
-  check_training_bits(hg::layer{top_2<T>(), hg::swiglu_expert<T, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 37, .hidden = 91},
-                                hg::ffn_expert<T, hg::gelu>{.model = 37, .hidden = 50}, 1});
+  check_training_bits(
+      hg::layer{top_2<T>(), hg::swiglu_expert<T, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 37, .hidden = 91},
+                hg::ffn_expert<T, hg::gelu>{.model = 37, .hidden = 50}, 1});
   check_training_bits(hg::layer{hg::noisy_topk_gate<T>{.head = {.model = 37, .experts = 5}, .select = {.k = 2}},
                                 hg::lora_expert<T>{.model = 37, .outputs = 37, .rank = 4, .dropout = T(0.2)}, 2});
 }
@@ -145,11 +150,14 @@ TEST_CASE("threads that share one const layer get the bits that each gets alone"
   for (std::size_t i = 0; i < 4; ++i) CHECK(same_matrix(together[i], alone[i]));
 }
 
-TEMPLATE_TEST_CASE("static and dynamic layers have the same bits, forward and backward", "[layer][bits]", float, double) {
+TEMPLATE_TEST_CASE("static and dynamic layers have the same bits, forward and backward", "[layer][bits]", float,
+                   double) {
   using T = TestType;
   const hg::layer dynamic{hg::topk_gate<T>{.head = {.model = 37, .experts = 5}, .select = {.k = 2}},
-                          hg::swiglu_expert<T>{.model = 37, .hidden = 19}, hg::ffn_expert<T>{.model = 37, .hidden = 11}, 7};
-  const hg::layer fixed{hg::topk_gate<T, 37, 5, 2>{}, hg::swiglu_expert<T, 37, 19>{}, hg::ffn_expert<T, hg::relu, 37, 11>{}, 7};
+                          hg::swiglu_expert<T>{.model = 37, .hidden = 19}, hg::ffn_expert<T>{.model = 37, .hidden = 11},
+                          7};
+  const hg::layer fixed{hg::topk_gate<T, 37, 5, 2>{}, hg::swiglu_expert<T, 37, 19>{},
+                        hg::ffn_expert<T, hg::relu, 37, 11>{}, 7};
   const auto a = train_once(dynamic, hg::run_sequentially);
   const auto b = train_once(fixed, hg::run_sequentially);
   CHECK(same_matrix(a.y, b.y));

@@ -53,7 +53,8 @@ void shuffle(std::vector<T>& all, std::uint64_t seed) {
 
 /// y of a layer of swiglu experts by the textbook, one token and one expert at a time.
 template <class Layer>
-hg::matrix<double> naive(const Layer& layer, const hg::matrix<double>& x, const hg::array<hg::assignment<double>>& routed) {
+hg::matrix<double> naive(const Layer& layer, const hg::matrix<double>& x,
+                         const hg::array<hg::assignment<double>>& routed) {
   hg::matrix<double> y(x.rows(), layer.model());
   hg::reference::moe<double>(hg::view_of(x), routed, hg::view_of(y), [&](hg::index e, const double* in, double* out) {
     const auto& p = layer.params().experts[e];
@@ -122,7 +123,8 @@ TEST_CASE("the result does not depend on the order of the assignments", "[layer]
 
 TEST_CASE("an expert with no token gets exactly zero gradient", "[layer][dispatch]") {
   hg::layer layer{scripted_gate{6, 5, some_assignments()},
-                  hg::ffn_expert<double, hg::relu, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 6, .hidden = 4}, 2};
+                  hg::ffn_expert<double, hg::relu, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 6, .hidden = 4},
+                  2};
   const auto x = random_matrix<double>(9, 6, 1), dy = random_matrix<double>(9, 6, 2);
   hg::matrix<double> y, dx;
   decltype(layer)::tape tape;
@@ -164,10 +166,14 @@ TEST_CASE("a permutation of the tokens permutes the outputs and the gradients of
 }
 
 TEST_CASE("an empty batch, one token, all tokens on one expert and a token without expert work", "[layer][dispatch]") {
-  hg::layer layer{scripted_gate{6, 5, {}}, swiglu{.model = 6, .hidden = 40}, hg::linear_expert<double>{.model = 6, .outputs = 6}, 2};
+  hg::layer layer{scripted_gate{6, 5, {}}, swiglu{.model = 6, .hidden = 40},
+                  hg::linear_expert<double>{.model = 6, .outputs = 6}, 2};
   using assignments = std::vector<hg::assignment<double>>;
-  for (const auto& [tokens, script] : {std::pair{hg::index{0}, assignments{}}, {1, {{0, 4, 0.5}}}, {3, {{0, 1, 1.0}, {1, 1, 1.0}, {2, 1, 1.0}}},
-                                       {2, {{1, 0, 0.5}}}, {2, {}}}) {
+  for (const auto& [tokens, script] : {std::pair{hg::index{0}, assignments{}},
+                                       {1, {{0, 4, 0.5}}},
+                                       {3, {{0, 1, 1.0}, {1, 1, 1.0}, {2, 1, 1.0}}},
+                                       {2, {{1, 0, 0.5}}},
+                                       {2, {}}}) {
     CAPTURE(tokens, script.size());
     layer.gate().script = script;
     const auto x = random_matrix<double>(tokens, 6, 1), dy = random_matrix<double>(tokens, 6, 2);
@@ -178,7 +184,8 @@ TEST_CASE("an empty batch, one token, all tokens on one expert and a token witho
     const double loss = layer.backward(x, dy, tape, dx, grads);
     CHECK(loss == 0);
     CHECK((y.rows() == tokens && y.cols() == 6 && dx.rows() == tokens));
-    CHECK((y - naive(layer, x, tape.routing.assignments) - x * layer.params().shared.weight.transpose()).norm() < 1e-13);
+    CHECK((y - naive(layer, x, tape.routing.assignments) - x * layer.params().shared.weight.transpose()).norm() <
+          1e-13);
     CHECK((grads.shared.weight - dy.transpose() * x).norm() < 1e-13);
   }
 }
@@ -199,8 +206,9 @@ TEST_CASE("an empty batch goes through gate, losses and experts wider than a pan
 
 TEST_CASE("a dropped token gets the shared expert alone and sends no gradient", "[layer][dispatch]") {
   const hg::linear_expert<double> shared{.model = 6, .outputs = 6};
-  hg::layer layer{scripted_gate{6, 2, {{0, 0, 0.5}, {1, 0, 0.5}, {2, 0, 0.9}, {3, 1, 0.5}}}, swiglu{.model = 6, .hidden = 4}, shared,
-                  2, hg::layer_options{.capacity = {.factor = 0.5, .drop = hg::drop::by_probability}}};  // one each
+  hg::layer layer{scripted_gate{6, 2, {{0, 0, 0.5}, {1, 0, 0.5}, {2, 0, 0.9}, {3, 1, 0.5}}},
+                  swiglu{.model = 6, .hidden = 4}, shared, 2,
+                  hg::layer_options{.capacity = {.factor = 0.5, .drop = hg::drop::by_probability}}};  // one each
   const auto x = random_matrix<double>(4, 6, 1), dy = random_matrix<double>(4, 6, 2);
   hg::matrix<double> y, dx;
   decltype(layer)::tape tape;
@@ -226,7 +234,8 @@ TEST_CASE("a dropped token of a layer without a shared expert is zero", "[layer]
   CHECK_FALSE(y.row(0).isZero(0));
 }
 
-TEST_CASE("a gate that names a token or an expert that does not exist is refused before y is written", "[layer][dispatch]") {
+TEST_CASE("a gate that names a token or an expert that does not exist is refused before y is written",
+          "[layer][dispatch]") {
   hg::layer layer{scripted_gate{6, 2, {{0, 2, 0.5}}}, swiglu{.model = 6, .hidden = 4}, 2};
   const auto x = random_matrix<double>(2, 6, 1);
   hg::matrix<double> y = random_matrix<double>(2, 6, 3);

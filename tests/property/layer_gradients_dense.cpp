@@ -9,8 +9,8 @@ TEST_CASE("softmax_gate with every expert has the right gradients", "[layer][gra
 }
 
 TEST_CASE("gumbel_gate with every expert has the right gradients", "[layer][gradient]") {
-  check_with_every_expert(
-      hg::gumbel_gate<double>{.head = {.model = model, .experts = experts}, .score = {.temperature = 0.7, .samples = 3}});
+  check_with_every_expert(hg::gumbel_gate<double>{.head = {.model = model, .experts = experts},
+                                                  .score = {.temperature = 0.7, .samples = 3}});
 }
 
 TEST_CASE("temperature_gate with every expert has the right gradients", "[layer][gradient]") {

@@ -13,7 +13,8 @@ TEST_CASE("adamole_gate with every expert has the right gradients", "[layer][gra
 }
 
 TEST_CASE("top_p_gate with every expert has the right gradients", "[layer][gradient]") {
-  check_with_every_expert(hg::top_p_gate<double>{.head = {.model = model, .experts = experts}, .select = {.mass = 0.6}});
+  check_with_every_expert(
+      hg::top_p_gate<double>{.head = {.model = model, .experts = experts}, .select = {.mass = 0.6}});
 }
 
 TEST_CASE("relu_gate with every expert has the right gradients", "[layer][gradient]") {
@@ -27,7 +28,7 @@ TEST_CASE("a layer that drops tokens and has three losses has the right gradient
                     hg::ffn_expert<double, hg::gelu>{.model = model, .hidden = 2}, 17,
                     hg::layer_options{.capacity = {.factor = 0.7, .drop = rule}}};
     perturb(layer);
-    check_layer_gradients(layer, 9, true, hg::switch_balance<double>{.weight = 0.3}, hg::router_z<double>{.weight = 0.2},
-                          hg::entropy_bonus<double>{.weight = 0.1});
+    check_layer_gradients(layer, 9, true, hg::switch_balance<double>{.weight = 0.3},
+                          hg::router_z<double>{.weight = 0.2}, hg::entropy_bonus<double>{.weight = 0.1});
   }
 }

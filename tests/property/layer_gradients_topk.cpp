@@ -9,7 +9,8 @@ TEST_CASE("topk_gate with every expert has the right gradients", "[layer][gradie
 }
 
 TEST_CASE("softmax_topk_gate with every expert has the right gradients", "[layer][gradient]") {
-  check_with_every_expert(hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 1}});
+  check_with_every_expert(
+      hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 1}});
 }
 
 TEST_CASE("renormalised_topk_gate with every expert has the right gradients", "[layer][gradient]") {
@@ -18,7 +19,8 @@ TEST_CASE("renormalised_topk_gate with every expert has the right gradients", "[
 }
 
 TEST_CASE("noisy_topk_gate with every expert has the right gradients", "[layer][gradient]") {
-  check_with_every_expert(hg::noisy_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}});
+  check_with_every_expert(
+      hg::noisy_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}});
 }
 
 TEST_CASE("sigmoid_gate with every expert has the right gradients", "[layer][gradient]") {

@@ -79,8 +79,8 @@ TEST_CASE("NaN and infinity in x are refused with their place", "[layer][misuse]
       for (const float bad : {not_a_number<float>, infinity<float>, -infinity<float>}) {
         auto x = s.x;
         x(row, column) = bad;
-        CHECK(s.refused_forward(x) == hg::sentence("layer::forward: x holds ", bad, " at row ", row, ", column ", column,
-                                                   ", values must be finite"));
+        CHECK(s.refused_forward(x) == hg::sentence("layer::forward: x holds ", bad, " at row ", row, ", column ",
+                                                   column, ", values must be finite"));
       }
     }
 }
@@ -137,8 +137,10 @@ TEST_CASE("columns side by side in one matrix do not share memory", "[layer][mis
   swiglu_layer::workspace memory;
   s.layer.forward(both.leftCols(6), both.rightCols(6), memory);
   CHECK(same_matrix(both.rightCols(6), s.layer(s.x)));
-  CHECK_THAT(refusal([&] { s.layer.forward(both.leftCols(6), both.middleCols(5, 6), memory); }), contains("share memory"));
-  CHECK_THAT(refusal([&] { s.layer.forward(both.rightCols(6), both.middleCols(2, 6), memory); }), contains("share memory"));
+  CHECK_THAT(refusal([&] { s.layer.forward(both.leftCols(6), both.middleCols(5, 6), memory); }),
+             contains("share memory"));
+  CHECK_THAT(refusal([&] { s.layer.forward(both.rightCols(6), both.middleCols(2, 6), memory); }),
+             contains("share memory"));
 }
 
 TEST_CASE("a tape without a forward, or after a refused one, cannot go backward", "[layer][misuse]") {
@@ -197,7 +199,8 @@ TEST_CASE("a loss that refuses the record stops backward before it writes", "[la
 }
 
 TEST_CASE("a layer refuses sizes and options that make no sense, with the numbers", "[layer][misuse]") {
-  const auto said = [](hg::index model, hg::index experts, hg::index k, hg::index expert_model = 6, hg::capacity c = {}) {
+  const auto said = [](hg::index model, hg::index experts, hg::index k, hg::index expert_model = 6,
+                       hg::capacity c = {}) {
     return refusal([&] {
       hg::layer{hg::topk_gate<float>{.head = {.model = model, .experts = experts}, .select = {.k = k}},
                 hg::linear_expert<float>{.model = expert_model, .outputs = 2}, 1, hg::layer_options{.capacity = c}};

@@ -8,6 +8,7 @@ using namespace headgate_test;
 
 namespace {
 
+// clang-format off
 template <std::floating_point T>
 struct hash_gate {                                   // token t goes to expert t mod n; nothing to learn
   using scalar = T;
@@ -40,6 +41,7 @@ struct relu2_expert {                                // y = relu(x up')^2 down'
     y.noalias() = c.pre.cwiseMax(T{0}).cwiseAbs2() * p.down.transpose();
   }
 };
+// clang-format on
 static_assert(hg::expert_policy<relu2_expert<float>>);
 static_assert(!hg::trainable_expert<relu2_expert<float>>);
 
@@ -63,7 +65,9 @@ static_assert(hg::trainable_expert<trainable_relu2<float>>);
 template <std::floating_point T>
 struct loudness_gate {
   using scalar = T;
-  struct params { hg::matrix<T> w; };
+  struct params {
+    hg::matrix<T> w;
+  };
   struct cache {};
   static constexpr auto fields = std::tuple{hg::field{"w", &params::w}};
   hg::index model, experts;
@@ -73,8 +77,8 @@ struct loudness_gate {
     for (hg::index t = 0; t < x.rows(); ++t)
       r.assignments.push_back({t, t % experts, std::exp(x.row(t).dot(p.w.row(0)))});
   }
-  void backward(const params& p, hg::in<T> x, const hg::routing<T>& r, cache&, hg::routing_gradient<T>& d, hg::out<T> dx,
-                params& dp) const {
+  void backward(const params& p, hg::in<T> x, const hg::routing<T>& r, cache&, hg::routing_gradient<T>& d,
+                hg::out<T> dx, params& dp) const {
     for (hg::index a = 0; a < r.assignments.size(); ++a) {
       const hg::index t = r.assignments[a].token;
       const T dlogit = d.weights(a, 0) * r.assignments[a].weight;
@@ -102,7 +106,8 @@ TEST_CASE("a user's gate and expert have the right gradients inside a layer", "[
   hg::layer layer{loudness_gate<double>{6, 3}, trainable_relu2<double>{{6, 5}}, 42};
   layer.for_each_tensor([](std::string_view, auto& w) { w *= 5.0; });  // away from the kink at zero
   check_layer_gradients(layer, 8, true);
-  hg::layer beside{hash_gate<double>{6, 3}, trainable_relu2<double>{{6, 5}}, hg::ffn_expert<double, hg::gelu>{.model = 6, .hidden = 3}, 1};
+  hg::layer beside{hash_gate<double>{6, 3}, trainable_relu2<double>{{6, 5}},
+                   hg::ffn_expert<double, hg::gelu>{.model = 6, .hidden = 3}, 1};
   check_layer_gradients(beside, 8, true);
 }
 
@@ -128,5 +133,6 @@ TEST_CASE("a user's gate and expert train", "[layer][user]") {
   train(hg::layer{hash_gate<float>{6, 4}, trainable_relu2<float>{{6, 16}}, 1});
   train(hg::layer{loudness_gate<float>{6, 4}, trainable_relu2<float>{{6, 16}}, 1});
   train(hg::layer{loudness_gate<float>{6, 4}, hg::swiglu_expert<float>{.model = 6, .hidden = 16}, 1});
-  train(hg::layer{hg::topk_gate<float>{.head = {.model = 6, .experts = 4}, .select = {.k = 2}}, trainable_relu2<float>{{6, 16}}, 1});
+  train(hg::layer{hg::topk_gate<float>{.head = {.model = 6, .experts = 4}, .select = {.k = 2}},
+                  trainable_relu2<float>{{6, 16}}, 1});
 }

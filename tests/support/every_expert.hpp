@@ -15,14 +15,14 @@
 
 namespace headgate_test {
 
-using linear_head = hg::linear_head<double>;
 inline constexpr hg::index model = 5, experts = 4;
 
 /// Moves every matrix of the layer away from where it starts.
 template <class Layer>
 void perturb(Layer& layer) {
   std::uint64_t seed = 900;
-  layer.for_each_tensor([&](std::string_view, auto& w) { w += 0.3 * random_matrix<double>(w.rows(), w.cols(), ++seed); });
+  layer.for_each_tensor(
+      [&](std::string_view, auto& w) { w += 0.3 * random_matrix<double>(w.rows(), w.cols(), ++seed); });
 }
 
 template <class... Parts>
@@ -38,7 +38,8 @@ void check_one(const Parts&... parts) {
 template <class Gate>
 void check_with_every_expert(const Gate& gate) {
   using linear = hg::linear_expert<double>;
-  check_one(gate, hg::ffn_expert<double, hg::gelu, hg::dynamic, hg::dynamic, hg::biases::used>{.model = model, .hidden = 3});
+  check_one(gate,
+            hg::ffn_expert<double, hg::gelu, hg::dynamic, hg::dynamic, hg::biases::used>{.model = model, .hidden = 3});
   check_one(gate, hg::swiglu_expert<double>{.model = model, .hidden = 3},
             hg::geglu_expert<double, hg::dynamic, hg::dynamic, hg::biases::used>{.model = model, .hidden = 2});
   check_one(gate, linear{.model = model, .outputs = 3});

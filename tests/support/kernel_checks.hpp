@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What tests of kernels share: rows at any alignment between guards, awkward numbers, distances in units in the last place.
+// What tests of kernels share: rows at any alignment between guards, awkward numbers, distances in ulp.
 #pragma once
 
 #include <headgate/config.hpp>

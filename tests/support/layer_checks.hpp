@@ -63,8 +63,7 @@ inline double gradient_error(double& x, double analytic, const std::function<dou
     x = moved;
     return f();
   };
-  const double numeric =
-      (8 * (value(at + h) - value(at - h)) - (value(at + 2 * h) - value(at - 2 * h))) / (12 * h);
+  const double numeric = (8 * (value(at + h) - value(at - h)) - (value(at + 2 * h) - value(at - 2 * h))) / (12 * h);
   x = at;
   return std::abs(numeric - analytic) / (1e-6 * (std::max)(std::abs(numeric), 1e-3));
 }
@@ -75,8 +74,7 @@ inline void check_gradient(std::string_view name, hg::matrix<double>& w, const h
   REQUIRE(w.rows() == dw.rows());
   REQUIRE(w.cols() == dw.cols());
   double worst = 0;
-  for (hg::index i = 0; i < w.size(); ++i)
-    worst = (std::max)(worst, gradient_error(w.data()[i], dw.data()[i], f));
+  for (hg::index i = 0; i < w.size(); ++i) worst = (std::max)(worst, gradient_error(w.data()[i], dw.data()[i], f));
   INFO(std::string(name) << ": error " << worst * 1e-6);
   CHECK(worst <= 1);
 }
@@ -105,7 +103,8 @@ void check_layer_gradients(Layer& layer, hg::index tokens, bool training, const 
     return sum;
   };
   check_gradient("x", x, dx, total);
-  layer.for_each_parameter(grads, [&](std::string_view name, auto& w, const auto& dw) { check_gradient(name, w, dw, total); });
+  layer.for_each_parameter(grads,
+                           [&](std::string_view name, auto& w, const auto& dw) { check_gradient(name, w, dw, total); });
 }
 
 }  // namespace headgate_test

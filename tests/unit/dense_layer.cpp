@@ -30,7 +30,8 @@ void check_gradients(hg::dense_layer<Expert> layer) {
   auto grads = layer.zero_gradients();
   layer.backward(x, dy, tape, dx, grads);
   check_gradient("x", x, dx, loss);
-  layer.for_each_parameter(grads, [&](std::string_view name, auto& w, const auto& dw) { check_gradient(name, w, dw, loss); });
+  layer.for_each_parameter(grads,
+                           [&](std::string_view name, auto& w, const auto& dw) { check_gradient(name, w, dw, loss); });
 }
 
 }  // namespace
@@ -62,7 +63,29 @@ TEST_CASE("dense_layer has the same bits with any number of threads", "[dense_la
   };
   const auto [y, dx, up, down] = run(hg::run_sequentially);
   const auto [other_y, other_dx, other_up, other_down] = run(hg::thread_pool(3));
-  CHECK((same_matrix(y, other_y) && same_matrix(dx, other_dx) && same_matrix(up, other_up) && same_matrix(down, other_down)));
+  CHECK((same_matrix(y, other_y) && same_matrix(dx, other_dx) && same_matrix(up, other_up) &&
+         same_matrix(down, other_down)));
+}
+
+TEST_CASE("dense_layer's dropout follows the tape's stream, moves on in training, and can be repeated",
+          "[dense_layer]") {
+  hg::dense_layer layer{hg::lora_expert<double>{.model = 5, .outputs = 3, .rank = 2, .dropout = 0.4}, 1};
+  layer.params().up.setOnes();
+  const auto x = random_matrix<double>(7, 5, 1);
+  decltype(layer)::tape tape;
+  tape.random = {5, 3};
+  hg::matrix<double> first, second, again;
+  layer.forward(x, first, tape);
+  CHECK((tape.used.seed == 5 && tape.used.step == 3 && tape.random.step == 4));
+  layer.forward(x, second, tape);
+  CHECK_FALSE(same_matrix(first, second));
+  tape.random = {5, 3};
+  layer.forward(x, again, tape);
+  CHECK(same_matrix(again, first));
+  tape.training = false;
+  layer.forward(x, again, tape);
+  CHECK(tape.random.step == 4);
+  CHECK(same_matrix(again, layer(x)));
 }
 
 TEST_CASE("dense_layer names its parameters as its expert does", "[dense_layer]") {
@@ -86,27 +109,34 @@ TEST_CASE("dense_layer refuses what does not fit, and changes nothing", "[dense_
   const auto backward = [&](const auto& a, const auto& b, auto& t, auto& g) {
     return refusal([&] { layer.backward(a, b, t, dx, g); });
   };
-  CHECK(refusal([] { layer_type{linear{.model = 0, .outputs = 3}, 1}; }) ==
-        "dense_layer: model is 0, it must be at least 1");
-  CHECK(refusal([] { layer_type{linear{.model = 5, .outputs = 0}, 1}; }) ==
-        "linear_expert: outputs is 0, it must be at least 1");
-  CHECK(forward(random_matrix<double>(7, 4, 1)) == "dense_layer::forward: x has 4 columns, the layer was built for model = 5");
+  CHECK(refusal([] {
+          layer_type{linear{.model = 0, .outputs = 3}, 1};
+        }) == "dense_layer: model is 0, it must be at least 1");
+  CHECK(refusal([] {
+          layer_type{linear{.model = 5, .outputs = 0}, 1};
+        }) == "linear_expert: outputs is 0, it must be at least 1");
+  CHECK(forward(random_matrix<double>(7, 4, 1)) ==
+        "dense_layer::forward: x has 4 columns, the layer was built for model = 5");
   auto bad = x;
   bad(6, 4) = infinity<double>;
   CHECK(forward(bad) == "dense_layer::forward: x holds inf at row 6, column 4, values must be finite");
   CHECK_THAT(refusal([&] { layer.forward(x, x, tape); }), contains("x and y share memory"));
-  CHECK(backward(x, dy, tape, grads) == "dense_layer::backward: the tape holds no forward pass, call forward with it first");
+  CHECK(backward(x, dy, tape, grads) ==
+        "dense_layer::backward: the tape holds no forward pass, call forward with it first");
   CHECK(same_matrix(y, y_before));
   layer.forward(x, y, tape);
-  CHECK(backward(x.topRows(6), dy, tape, grads) == "dense_layer::backward: x is 6 x 5, the tape was recorded with 7 x 5");
-  CHECK(backward(x.leftCols(4), dy, tape, grads) == "dense_layer::backward: x is 7 x 4, the tape was recorded with 7 x 5");
+  CHECK(backward(x.topRows(6), dy, tape, grads) ==
+        "dense_layer::backward: x is 6 x 5, the tape was recorded with 7 x 5");
+  CHECK(backward(x.leftCols(4), dy, tape, grads) ==
+        "dense_layer::backward: x is 7 x 4, the tape was recorded with 7 x 5");
   CHECK(backward(x, dy.leftCols(2), tape, grads) == "dense_layer::backward: dy is 7 x 2, it must be 7 x 3");
   auto foreign = other.zero_gradients();
   CHECK_THAT(backward(x, dy, tape, foreign), contains("the gradient of weight is 4 x 5, the parameter is 3 x 5"));
   layer_type::tape foreign_tape;
   hg::matrix<double> unused;
   other.forward(x, unused, foreign_tape);
-  CHECK(backward(x, dy, foreign_tape, grads) == "dense_layer::backward: the tape was recorded by a layer of other sizes");
+  CHECK(backward(x, dy, foreign_tape, grads) ==
+        "dense_layer::backward: the tape was recorded by a layer of other sizes");
   CHECK(same_matrix(dx, dx_before));
   CHECK((grads.weight.isZero(0) && grads.bias.isZero(0)));
   CHECK(backward(x, dy, tape, grads).empty());

@@ -16,7 +16,8 @@ using ffn_layer = hg::layer<hg::topk_gate<float>, hg::ffn_expert<float>>;
 
 static_assert(std::is_nothrow_move_constructible_v<ffn_layer>);
 static_assert(std::is_copy_constructible_v<ffn_layer> && std::is_copy_assignable_v<ffn_layer>);
-static_assert(std::is_empty_v<hg::topk_gate<float, 16, 4, 1>> && std::is_empty_v<hg::ffn_expert<float, hg::relu, 16, 32>>);
+static_assert(std::is_empty_v<hg::topk_gate<float, 16, 4, 1>> &&
+              std::is_empty_v<hg::ffn_expert<float, hg::relu, 16, 32>>);
 
 ffn_layer make(std::uint64_t seed = 3) {
   return {hg::topk_gate<float>{.head = {.model = 6, .experts = 2}, .select = {.k = 1}},
@@ -36,8 +37,9 @@ auto step(const Layer& layer, typename Layer::tape& tape, const hg::matrix<float
 }  // namespace
 
 TEST_CASE("parameters have dotted names in a fixed order", "[layer]") {
-  hg::layer layer{hg::gumbel_gate<float>{.head = {.model = 6, .experts = 2}}, hg::ffn_expert<float>{.model = 6, .hidden = 5},
-                  hg::linear_expert<float>{.model = 6, .outputs = 6}, 3};
+  hg::layer layer{hg::gumbel_gate<float>{.head = {.model = 6, .experts = 2}},
+                  hg::ffn_expert<float>{.model = 6, .hidden = 5}, hg::linear_expert<float>{.model = 6, .outputs = 6},
+                  3};
   std::string trained, stored;
   auto grads = layer.zero_gradients();
   layer.for_each_parameter(grads, [&](std::string_view name, auto& w, const auto& dw) {
@@ -54,7 +56,8 @@ TEST_CASE("buffers are stored and not trained", "[layer]") {
                   hg::linear_expert<float>{.model = 6, .outputs = 2}, 3};
   std::string trained, stored;
   auto grads = layer.zero_gradients();
-  layer.for_each_parameter(grads, [&](std::string_view name, auto&, const auto&) { trained += std::string(name) + " "; });
+  layer.for_each_parameter(grads,
+                           [&](std::string_view name, auto&, const auto&) { trained += std::string(name) + " "; });
   layer.for_each_tensor([&](std::string_view name, auto&) { stored += std::string(name) + " "; });
   CHECK(trained == "gate.weight experts.0.weight experts.1.weight ");
   CHECK(stored == "gate.weight gate.selection_bias experts.0.weight experts.1.weight ");
@@ -128,7 +131,8 @@ TEST_CASE("backward overwrites dx, adds to the gradients, and may be repeated", 
   layer.backward(x, dy, tape, other, twice);
   CHECK(same_matrix(other, dx));
   ffn_layer::parameters::walk<hg::fields_of::storage>(
-      [](std::string_view, const auto& one, const auto& two) { CHECK((two - 2 * one).norm() <= 1e-5f * one.norm()); }, once, twice);
+      [](std::string_view, const auto& one, const auto& two) { CHECK((two - 2 * one).norm() <= 1e-5f * one.norm()); },
+      once, twice);
   ffn_layer::set_zero(twice);
   CHECK(same_parameters(twice, layer.zero_gradients()));
 }
@@ -178,7 +182,8 @@ TEST_CASE("noise follows the tape's stream, moves on after each training pass, a
 }
 
 TEST_CASE("options of the policies may change between passes", "[layer]") {
-  hg::layer layer{hg::temperature_gate<float>{.head = {.model = 6, .experts = 4}}, hg::linear_expert<float>{.model = 6, .outputs = 3}, 1};
+  hg::layer layer{hg::temperature_gate<float>{.head = {.model = 6, .experts = 4}},
+                  hg::linear_expert<float>{.model = 6, .outputs = 3}, 1};
   const auto x = random_matrix<float>(9, 6, 1);
   const auto warm = layer(x);
   layer.gate().score.temperature = 0.1f;

@@ -43,8 +43,9 @@ TEST_CASE("gradients of other shapes are refused", "[layer][layer_state]") {
   auto d = of_experts(3);
   CHECK(refusal([&] { p.check_same_shapes(d, "test"); }).empty());
   d.experts[2].weight.resize(2, 4);
-  CHECK(refusal([&] { p.check_same_shapes(d, "test"); }) ==
-        "test: the gradient of experts.2.weight is 2 x 4, the parameter is 2 x 3; make gradients with zero_gradients()");
+  CHECK(
+      refusal([&] { p.check_same_shapes(d, "test"); }) ==
+      "test: the gradient of experts.2.weight is 2 x 4, the parameter is 2 x 3; make gradients with zero_gradients()");
   CHECK(refusal([&] { p.check_same_shapes(of_experts(2), "test"); }) ==
         "test: the gradients are for 2 experts, the layer has 3; make them with zero_gradients()");
 }

@@ -7,12 +7,28 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
+template <class Policy>
+concept computes_model = requires(const Policy& policy) {
+  static_cast<index>(policy.model());
+};
+template <class Policy>
+concept keeps_model = requires(const Policy& policy) {
+  static_cast<index>(policy.model);
+};
+template <class Policy>
+concept computes_experts = requires(const Policy& policy) {
+  static_cast<index>(policy.experts());
+};
+template <class Policy>
+concept keeps_experts = requires(const Policy& policy) {
+  static_cast<index>(policy.experts);
+};
+
 /// Width of the rows a policy reads.
 template <class Policy>
-[[nodiscard]] constexpr index model_of(const Policy& policy)
-  requires requires { static_cast<index>(policy.model); } || requires { static_cast<index>(policy.model()); }
-{
-  if constexpr (requires { static_cast<index>(policy.model()); })
+  requires computes_model<Policy> || keeps_model<Policy>
+[[nodiscard]] constexpr index model_of(const Policy& policy) {
+  if constexpr (computes_model<Policy>)
     return static_cast<index>(policy.model());
   else
     return static_cast<index>(policy.model);
@@ -20,10 +36,9 @@ template <class Policy>
 
 /// Number of experts a gate routes to.
 template <class Policy>
-[[nodiscard]] constexpr index experts_of(const Policy& policy)
-  requires requires { static_cast<index>(policy.experts); } || requires { static_cast<index>(policy.experts()); }
-{
-  if constexpr (requires { static_cast<index>(policy.experts()); })
+  requires computes_experts<Policy> || keeps_experts<Policy>
+[[nodiscard]] constexpr index experts_of(const Policy& policy) {
+  if constexpr (computes_experts<Policy>)
     return static_cast<index>(policy.experts());
   else
     return static_cast<index>(policy.experts);

@@ -37,5 +37,9 @@ struct view {
   }
 };
 
+/// A view that a function reads. T is not deduced from it, so that a `view<T>` converts.
+template <class T>
+using read_view = std::type_identity_t<view<const T>>;
+
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -4,8 +4,11 @@
 
 #include <headgate/config.hpp>
 #include <headgate/core/view.hpp>
+#include <headgate/kernels/elementwise.hpp>
 
 #include <xsimd/xsimd.hpp>
+
+#include <algorithm>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -18,20 +21,11 @@ namespace kernels {
 template <class Arch = xsimd::default_arch, class T>
 void combine_rows(view<const T> rows, const index* offsets, const index* slots, const T* weights, view<T> y,
                   index first, index last, bool accumulate) {
-  using batch = xsimd::batch<T, Arch>;
-  constexpr index lanes = static_cast<index>(batch::size);
-  const index vectors_end = y.cols / lanes * lanes;
   for (index t = first; t < last; ++t) {
     T* const to = y.row(t);
-    if (!accumulate)
-      for (index c = 0; c < y.cols; ++c) to[c] = T{0};
-    for (index i = offsets[t]; i < offsets[t + 1]; ++i) {
-      const T* const from = rows.row(slots[i]);
-      const T weight = weights ? weights[slots[i]] : T{1};
-      for (index c = 0; c < vectors_end; c += lanes)
-        xsimd::fma(batch(weight), batch::load_unaligned(from + c), batch::load_unaligned(to + c)).store_unaligned(to + c);
-      for (index c = vectors_end; c < y.cols; ++c) to[c] = xsimd::fma(weight, from[c], to[c]);
-    }
+    if (!accumulate) std::fill_n(to, y.cols, T{0});
+    for (index i = offsets[t]; i < offsets[t + 1]; ++i)
+      axpy_row<Arch>(weights ? weights[slots[i]] : T{1}, rows.row(slots[i]), to, y.cols);
   }
 }
 

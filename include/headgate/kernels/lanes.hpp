@@ -13,10 +13,6 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace kernels {
 
-/// A view that a kernel reads. Not deduced, so that a `view<T>` converts to it.
-template <class T>
-using read_view = std::type_identity_t<view<const T>>;
-
 template <class T, class Arch>
 inline constexpr index vector_width = static_cast<index>(xsimd::batch<T, Arch>::size);
 

@@ -30,7 +30,8 @@ void softmax_row(const T* z, T* p, index n) {
     sums += e;
     lanes.store(p, e);
   });
-  // Dividing rounds once, multiplying by a reciprocal twice; it costs 3 % of the time and gives equal elements exactly 1/n.
+  // Dividing rounds once, multiplying by a reciprocal twice; it costs 3 % of the time, and equal elements get the
+  // number nearest to 1/n.
   const batch sum(sum_of_lanes(sums));
   for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, lanes.load(p) / sum); });
 }

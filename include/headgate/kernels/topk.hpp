@@ -21,8 +21,8 @@ bool ranks_before(T a, T b) {
   return a > b || (a == a && b != b);
 }
 
-/// Up to this k a sorted list is used, beyond it a heap. On random rows the list takes half the time of the heap for every
-/// k up to 128; but on a rising row, where each element is inserted in front, its time grows with n k.
+/// Up to this k a sorted list is used, beyond it a heap. On random rows the list takes half the time of the heap for
+/// every k up to 128; but on a rising row, where each element is inserted in front, its time grows with n k.
 inline constexpr index longest_list = 64;
 
 /// Calls meet(i) in order for the elements i in [first, n) that may rank before the one that worst() returns. Most

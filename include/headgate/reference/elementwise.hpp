@@ -13,14 +13,14 @@ namespace reference {
 
 /// y = act(x).
 template <class T, class Activation>
-void activate(std::type_identity_t<view<const T>> x, view<T> y, const Activation& act) {
+void activate(read_view<T> x, view<T> y, const Activation& act) {
   for (index r = 0; r < y.rows; ++r)
     for (index c = 0; c < y.cols; ++c) y(r, c) = act.value(x(r, c));
 }
 
 /// dx = dy * act'(x).
 template <class T, class Activation>
-void activate_backward(std::type_identity_t<view<const T>> x, std::type_identity_t<view<const T>> dy, view<T> dx,
+void activate_backward(read_view<T> x, read_view<T> dy, view<T> dx,
                        const Activation& act) {
   for (index r = 0; r < dx.rows; ++r)
     for (index c = 0; c < dx.cols; ++c) dx(r, c) = dy(r, c) * act.derivative(x(r, c));
@@ -28,7 +28,7 @@ void activate_backward(std::type_identity_t<view<const T>> x, std::type_identity
 
 /// h = act(u) * v.
 template <class T, class Activation>
-void glu(std::type_identity_t<view<const T>> u, std::type_identity_t<view<const T>> v, view<T> h,
+void glu(read_view<T> u, read_view<T> v, view<T> h,
          const Activation& act) {
   for (index r = 0; r < h.rows; ++r)
     for (index c = 0; c < h.cols; ++c) h(r, c) = act.value(u(r, c)) * v(r, c);
@@ -36,8 +36,8 @@ void glu(std::type_identity_t<view<const T>> u, std::type_identity_t<view<const 
 
 /// du = dh * v * act'(u) and dv = dh * act(u).
 template <class T, class Activation>
-void glu_backward(std::type_identity_t<view<const T>> u, std::type_identity_t<view<const T>> v,
-                  std::type_identity_t<view<const T>> dh, view<T> du, view<T> dv, const Activation& act) {
+void glu_backward(read_view<T> u, read_view<T> v,
+                  read_view<T> dh, view<T> du, view<T> dv, const Activation& act) {
   for (index r = 0; r < du.rows; ++r)
     for (index c = 0; c < du.cols; ++c) {
       const T value = act.value(u(r, c));

@@ -5,7 +5,6 @@
 #include <headgate/config.hpp>
 #include <headgate/core/view.hpp>
 
-#include <type_traits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -13,14 +12,14 @@ namespace reference {
 
 /// y_i = x_{ids[i]}.
 template <class T>
-void gather_rows(std::type_identity_t<view<const T>> x, const index* ids, view<T> y) {
+void gather_rows(read_view<T> x, const index* ids, view<T> y) {
   for (index i = 0; i < y.rows; ++i)
     for (index c = 0; c < y.cols; ++c) y(i, c) = x(ids[i], c);
 }
 
 /// y_i = weights[i] x_{ids[i]}.
 template <class T>
-void gather_scaled_rows(std::type_identity_t<view<const T>> x, const index* ids, const T* weights, view<T> y) {
+void gather_scaled_rows(read_view<T> x, const index* ids, const T* weights, view<T> y) {
   for (index i = 0; i < y.rows; ++i)
     for (index c = 0; c < y.cols; ++c) y(i, c) = weights[i] * x(ids[i], c);
 }

@@ -11,11 +11,12 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace reference {
 
-/// y = x w' [+ bias]: y_ij = bias_j + sum_l x_il w_jl, with y (rows x outputs), x (rows x inputs), w (outputs x inputs).
+/// y = x w' [+ bias]: y_ij = bias_j + sum_l x_il w_jl, with y (rows x outputs), x (rows x inputs) and
+/// w (outputs x inputs).
 ///
 /// Row i of y comes from row x_rows[i] of x, or from row i if x_rows is null; a null bias is zero.
 template <class T>
-void times_transposed(std::type_identity_t<view<const T>> x, const index* x_rows, std::type_identity_t<view<const T>> w,
+void times_transposed(read_view<T> x, const index* x_rows, read_view<T> w,
                       view<T> y, const std::type_identity_t<T>* bias = nullptr) {
   for (index i = 0; i < y.rows; ++i)
     for (index j = 0; j < y.cols; ++j) {
@@ -27,7 +28,7 @@ void times_transposed(std::type_identity_t<view<const T>> x, const index* x_rows
 
 /// dx = dy w, or dx += dy w: dx_il = sum_j dy_ij w_jl, with dx (rows x inputs), dy (rows x outputs).
 template <class T>
-void times(std::type_identity_t<view<const T>> dy, std::type_identity_t<view<const T>> w, view<T> dx, bool accumulate) {
+void times(read_view<T> dy, read_view<T> w, view<T> dx, bool accumulate) {
   for (index i = 0; i < dx.rows; ++i)
     for (index l = 0; l < dx.cols; ++l) {
       T sum = accumulate ? dx(i, l) : T{0};
@@ -38,7 +39,7 @@ void times(std::type_identity_t<view<const T>> dy, std::type_identity_t<view<con
 
 /// dw += dy' x: dw_jl += sum_i dy_ij x_il, with dw (outputs x inputs). x_rows as in times_transposed.
 template <class T>
-void add_transposed_times(std::type_identity_t<view<const T>> dy, std::type_identity_t<view<const T>> x,
+void add_transposed_times(read_view<T> dy, read_view<T> x,
                           const index* x_rows, view<T> dw) {
   for (index j = 0; j < dw.rows; ++j)
     for (index l = 0; l < dw.cols; ++l)

@@ -5,7 +5,6 @@
 #include <headgate/config.hpp>
 #include <headgate/core/view.hpp>
 
-#include <type_traits>
 #include <vector>
 
 namespace headgate {
@@ -18,7 +17,7 @@ namespace reference {
 /// order in which they stand. `expert(e, x_row, y_row)` writes E_e(x_row) to y_row. A token without an assignment gets
 /// zeros.
 template <class T, class Assignments, class Expert>
-void moe(std::type_identity_t<view<const T>> x, const Assignments& assignments, view<T> y, const Expert& expert) {
+void moe(read_view<T> x, const Assignments& assignments, view<T> y, const Expert& expert) {
   std::vector<T> answer(static_cast<std::size_t>(y.cols));
   for (index t = 0; t < y.rows; ++t) {
     for (index c = 0; c < y.cols; ++c) y(t, c) = 0;
@@ -32,7 +31,7 @@ void moe(std::type_identity_t<view<const T>> x, const Assignments& assignments, 
 
 /// The same with the weight on the expert's input (Llama 4): y_t = sum over e of E_e(g_te x_t).
 template <class T, class Assignments, class Expert>
-void moe_with_weighted_inputs(std::type_identity_t<view<const T>> x, const Assignments& assignments, view<T> y,
+void moe_with_weighted_inputs(read_view<T> x, const Assignments& assignments, view<T> y,
                               const Expert& expert) {
   std::vector<T> weighted(static_cast<std::size_t>(x.cols));
   std::vector<T> answer(static_cast<std::size_t>(y.cols));

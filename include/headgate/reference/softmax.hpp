@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <type_traits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -28,7 +27,7 @@ void softmax_row(const T* z, T* p, index n) {
 }
 
 template <class T>
-void softmax_rows(std::type_identity_t<view<const T>> z, view<T> p) {
+void softmax_rows(read_view<T> z, view<T> p) {
   for (index r = 0; r < p.rows; ++r) softmax_row(z.row(r), p.row(r), p.cols);
 }
 
@@ -42,7 +41,7 @@ void softmax_backward_row(const T* p, const T* dp, T* dz, index n) {
 }
 
 template <class T>
-void softmax_backward_rows(std::type_identity_t<view<const T>> p, std::type_identity_t<view<const T>> dp, view<T> dz) {
+void softmax_backward_rows(read_view<T> p, read_view<T> dp, view<T> dz) {
   for (index r = 0; r < dz.rows; ++r) softmax_backward_row(p.row(r), dp.row(r), dz.row(r), dz.cols);
 }
 

@@ -20,6 +20,7 @@ struct gate_that_cannot_learn {
 
 using layer = hg::layer<gate_that_cannot_learn, hg::linear_expert<float>>;
 
-void refused(const layer& l, const hg::matrix<float>& x, layer::tape& tape, hg::matrix<float>& dx, layer::gradients& grads) {
+void refused(const layer& l, const hg::matrix<float>& x, layer::tape& tape, hg::matrix<float>& dx,
+             layer::gradients& grads) {
   l.backward(x, x, tape, dx, grads);
 }

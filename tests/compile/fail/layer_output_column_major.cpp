@@ -7,4 +7,6 @@
 namespace hg = headgate;
 using layer = hg::layer<hg::topk_gate<float>, hg::linear_expert<float>>;
 
-void refused(const layer& l, const hg::matrix<float>& x, Eigen::MatrixXf& y, layer::workspace& memory) { l.forward(x, y, memory); }
+void refused(const layer& l, const hg::matrix<float>& x, Eigen::MatrixXf& y, layer::workspace& memory) {
+  l.forward(x, y, memory);
+}

@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+#include <span>
+
 #include <memory>
 #include <type_traits>
 

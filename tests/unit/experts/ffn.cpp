@@ -53,7 +53,7 @@ TEST_CASE("ffn_expert starts with biases of zero and matrices of its shape", "[e
   const auto p = ffn<hg::relu, hg::biases::used>{.model = 4, .hidden = 900}.init(generator);
   CHECK((p.up.rows() == 900 && p.up.cols() == 4 && p.down.rows() == 4 && p.down.cols() == 900));
   CHECK((p.up_bias.cols() == 900 && p.up_bias.isZero(0) && p.down_bias.cols() == 4 && p.down_bias.isZero(0)));
-  CHECK(std::sqrt(p.up.squaredNorm() / 3600) == Approx(0.5).epsilon(0.05));       // 1 / sqrt(model)
+  CHECK(std::sqrt(p.up.squaredNorm() / 3600) == Approx(0.5).epsilon(0.05));         // 1 / sqrt(model)
   CHECK(std::sqrt(p.down.squaredNorm() / 3600) == Approx(1 / 30.0).epsilon(0.05));  // 1 / sqrt(hidden)
   CHECK(ffn<hg::relu>{.model = 4, .hidden = 9}.init(generator).up_bias.size() == 0);
 }

@@ -24,16 +24,18 @@ TEST_CASE("frozen computes what its expert computes and gives its parameters no 
   CHECK(same_matrix(frozen.forward(), plain.forward()));
   auto plain_dp = plain.zero_gradients(), frozen_dp = frozen.zero_gradients();
   CHECK(same_matrix(frozen.backward(frozen_dp), plain.backward(plain_dp)));
-  for (const auto& dp : frozen_dp) CHECK((dp.up.isZero(0) && dp.gate.isZero(0) && dp.down.isZero(0) && dp.up_bias.isZero(0)));
+  for (const auto& dp : frozen_dp)
+    CHECK((dp.up.isZero(0) && dp.gate.isZero(0) && dp.down.isZero(0) && dp.up_bias.isZero(0)));
   CHECK_FALSE(plain_dp[0].up.isZero(0));
 }
 
 TEST_CASE("optimisers do not see frozen parameters, files do", "[experts][frozen]") {
-  hg::layer layer{hg::topk_gate<double>{.head = {.model = 5, .experts = 2}, .select = {.k = 1}}, swiglu{.model = 5, .hidden = 7},
-                  hg::frozen{hg::swiglu_expert<double>{.model = 5, .hidden = 3}}, 1};
+  hg::layer layer{hg::topk_gate<double>{.head = {.model = 5, .experts = 2}, .select = {.k = 1}},
+                  swiglu{.model = 5, .hidden = 7}, hg::frozen{hg::swiglu_expert<double>{.model = 5, .hidden = 3}}, 1};
   auto grads = layer.zero_gradients();
   std::string trained, stored;
-  layer.for_each_parameter(grads, [&](std::string_view name, auto&, const auto&) { trained += std::string(name) + " "; });
+  layer.for_each_parameter(grads,
+                           [&](std::string_view name, auto&, const auto&) { trained += std::string(name) + " "; });
   layer.for_each_tensor([&](std::string_view name, auto&) { stored += std::string(name) + " "; });
   CHECK(trained.find("shared") == std::string::npos);
   CHECK(stored == trained + "shared.gate shared.up shared.down ");

@@ -20,8 +20,8 @@ hg::index parameter_count(const Params& p) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("the whole GLU family has the right gradients", "[experts][glu]", hg::sigmoid, hg::identity, hg::relu,
-                   hg::gelu, hg::silu, hg::gelu_tanh, hg::swish) {
+TEMPLATE_TEST_CASE("the whole GLU family has the right gradients", "[experts][glu]", hg::sigmoid, hg::identity,
+                   hg::relu, hg::gelu, hg::silu, hg::gelu_tanh, hg::swish) {
   check_expert_gradients(glu<TestType>{.model = 5, .hidden = 7});
   check_expert_gradients(glu<TestType, hg::biases::used>{.model = 5, .hidden = 7});
 }

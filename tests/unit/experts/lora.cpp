@@ -32,14 +32,16 @@ TEST_CASE("lora_expert computes its formula", "[experts][lora]") {
 }
 
 TEMPLATE_TEST_CASE("lora_expert alone and in a group has the same bits", "[experts][lora]", float, double) {
-  check_block_equals_grouped(hg::lora_expert<TestType>{.model = 21, .outputs = 35, .rank = 5, .dropout = TestType(0.3)});
+  check_block_equals_grouped(
+      hg::lora_expert<TestType>{.model = 21, .outputs = 35, .rank = 5, .dropout = TestType(0.3)});
 }
 
 TEST_CASE("a fresh lora_expert computes zero, so that a layer on a frozen base computes the base exactly",
           "[experts][lora]") {
   const hg::linear_expert<float> base{.model = 24, .outputs = 18};
   const hg::layer layer{hg::topk_gate<float>{.head = {.model = 24, .experts = 4}, .select = {.k = 2}},
-                        hg::lora_expert<float>{.model = 24, .outputs = 18, .rank = 4, .dropout = 0.5f}, hg::frozen{base}, 3};
+                        hg::lora_expert<float>{.model = 24, .outputs = 18, .rank = 4, .dropout = 0.5f},
+                        hg::frozen{base}, 3};
   const auto x = random_matrix<float>(11, 24, 1);
   hg::matrix<float> expected(11, 18), y;
   hg::linear_expert<float>::cache cache;

@@ -26,7 +26,8 @@ struct setting {
   hg::projection<double, params> projection;
 
   setting() {
-    for (std::uint64_t e = 0; e < 4; ++e) p.push_back({random_matrix<double>(7, 6, 10 + e), random_matrix<double>(1, 7, 20 + e)});
+    for (std::uint64_t e = 0; e < 4; ++e)
+      p.push_back({random_matrix<double>(7, 6, 10 + e), random_matrix<double>(1, 7, 20 + e)});
   }
   [[nodiscard]] hg::row_groups groups() const { return {4, offsets.data(), rows.data()}; }
   [[nodiscard]] hg::row_groups slots() const { return {4, offsets.data()}; }
@@ -41,8 +42,8 @@ TEST_CASE("projection applies each expert's matrix and bias to its rows", "[expe
   for (const bool listed : {true, false}) {
     hg::matrix<double> x(5, 6);
     for (hg::index i = 0; i < 5; ++i) x.row(i) = s.x.row(s.rows[static_cast<std::size_t>(i)]);
-    s.projection.forward(s.p, listed ? s.groups() : s.slots(), hg::view_of(listed ? s.x : x), &params::weight, &params::bias,
-                         hg::view_of(y), s.pass);
+    s.projection.forward(s.p, listed ? s.groups() : s.slots(), hg::view_of(listed ? s.x : x), &params::weight,
+                         &params::bias, hg::view_of(y), s.pass);
     for (hg::index i = 0; i < 5; ++i) {
       const auto& p = s.p[setting::expert(i)];
       CHECK((y.row(i) - x.row(i) * p.weight.transpose() - p.bias).norm() < 1e-13);
@@ -56,12 +57,14 @@ TEST_CASE("projection's gradient of the input overwrites or adds", "[experts][pr
   for (const bool accumulate : {false, true}) {
     hg::matrix<double> expected = accumulate ? dx : hg::matrix<double>::Zero(5, 6).eval();
     for (hg::index i = 0; i < 5; ++i) expected.row(i) += s.dy.row(i) * s.p[setting::expert(i)].weight;
-    s.projection.backward_input(s.p, s.slots(), hg::view_of(s.dy), &params::weight, hg::view_of(dx), s.pass, accumulate);
+    s.projection.backward_input(s.p, s.slots(), hg::view_of(s.dy), &params::weight, hg::view_of(dx), s.pass,
+                                accumulate);
     CHECK((dx - expected).norm() < 1e-13);
   }
 }
 
-TEST_CASE("projection adds to the gradients of weight and bias, and does nothing without them", "[experts][projection]") {
+TEST_CASE("projection adds to the gradients of weight and bias, and does nothing without them",
+          "[experts][projection]") {
   setting s;
   auto dp = s.p;
   auto expected = dp;
@@ -69,8 +72,10 @@ TEST_CASE("projection adds to the gradients of weight and bias, and does nothing
     expected[setting::expert(i)].weight += s.dy.row(i).transpose() * s.x.row(s.rows[static_cast<std::size_t>(i)]);
     expected[setting::expert(i)].bias += s.dy.row(i);
   }
-  s.projection.backward_weight({}, s.groups(), hg::view_of(s.dy), hg::view_of(s.x), &params::weight, &params::bias, s.pass);
-  s.projection.backward_weight(dp, s.groups(), hg::view_of(s.dy), hg::view_of(s.x), &params::weight, &params::bias, s.pass);
+  s.projection.backward_weight({}, s.groups(), hg::view_of(s.dy), hg::view_of(s.x), &params::weight, &params::bias,
+                               s.pass);
+  s.projection.backward_weight(dp, s.groups(), hg::view_of(s.dy), hg::view_of(s.x), &params::weight, &params::bias,
+                               s.pass);
   for (std::size_t e = 0; e < 4; ++e) {
     CHECK((dp[e].weight - expected[e].weight).norm() < 1e-13);
     CHECK((dp[e].bias - expected[e].bias).norm() < 1e-13);

@@ -35,8 +35,10 @@ TEST_CASE("a layer without a shared expert keeps no memory and no parameters for
 }
 
 TEST_CASE("a shared expert of other sizes than the routed ones is refused with all four", "[experts][shared]") {
-  CHECK(refusal([] { hg::layer{gate, linear, hg::linear_expert<double>{.model = 6, .outputs = 5}, 1}; }) ==
-        "layer: the shared expert maps 6 to 5, the routed ones map 6 to 4");
-  CHECK(refusal([] { hg::layer{gate, linear, hg::ffn_expert<double>{.model = 6, .hidden = 0}, 1}; }) ==
-        "ffn_expert: hidden is 0, it must be at least 1");
+  CHECK(refusal([] {
+          hg::layer{gate, linear, hg::linear_expert<double>{.model = 6, .outputs = 5}, 1};
+        }) == "layer: the shared expert maps 6 to 5, the routed ones map 6 to 4");
+  CHECK(refusal([] {
+          hg::layer{gate, linear, hg::ffn_expert<double>{.model = 6, .hidden = 0}, 1};
+        }) == "ffn_expert: hidden is 0, it must be at least 1");
 }

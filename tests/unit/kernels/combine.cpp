@@ -16,7 +16,8 @@ constexpr hg::index tokens = 4, slot_count = 6;
 
 template <class T>
 void combine(guarded<T>& rows, const T* weights, hg::view<T> y, hg::index first, hg::index last, bool accumulate) {
-  k::combine_rows<xsimd::default_arch, T>(rows.view(), offsets.data(), slots.data(), weights, y, first, last, accumulate);
+  k::combine_rows<xsimd::default_arch, T>(rows.view(), offsets.data(), slots.data(), weights, y, first, last,
+                                          accumulate);
 }
 
 }  // namespace

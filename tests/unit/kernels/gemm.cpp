@@ -32,8 +32,7 @@ template <class T>
 double distance(hg::view<T> a, hg::view<T> b) {
   double worst = 0;
   for (hg::index r = 0; r < a.rows; ++r)
-    for (hg::index c = 0; c < a.cols; ++c)
-      worst = (std::max)(worst, static_cast<double>(std::abs(a(r, c) - b(r, c))));
+    for (hg::index c = 0; c < a.cols; ++c) worst = (std::max)(worst, static_cast<double>(std::abs(a(r, c) - b(r, c))));
   return worst;
 }
 
@@ -50,7 +49,8 @@ void for_each_shape(const Check& check) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("gemm computes x w' with bias as plain loops do, for every shape", "[kernels][gemm]", float, double) {
+TEMPLATE_TEST_CASE("gemm computes x w' with bias as plain loops do, for every shape", "[kernels][gemm]", float,
+                   double) {
   using T = TestType;
   numbers next(1);
   hg::scratch<T> memory;
@@ -67,7 +67,8 @@ TEMPLATE_TEST_CASE("gemm computes x w' with bias as plain loops do, for every sh
   });
 }
 
-TEMPLATE_TEST_CASE("gemm computes both gradients as plain loops do, for every shape", "[kernels][gemm]", float, double) {
+TEMPLATE_TEST_CASE("gemm computes both gradients as plain loops do, for every shape", "[kernels][gemm]", float,
+                   double) {
   using T = TestType;
   numbers next(2);
   hg::scratch<T> memory;
@@ -149,7 +150,8 @@ TEMPLATE_TEST_CASE("a row has the same bits among any number of rows", "[kernels
   fill(x, next), fill(w, next), fill(bias, next);
   hg::scratch<T> memory;
   for (hg::index r = 0; r < 200; ++r)
-    k::gemm(k::times_transposed<T>(x.view().middle_rows(r, 1), nullptr, w.view(), alone.view().middle_rows(r, 1), bias.row()),
+    k::gemm(k::times_transposed<T>(x.view().middle_rows(r, 1), nullptr, w.view(), alone.view().middle_rows(r, 1),
+                                   bias.row()),
             hg::run_sequentially, memory);
   for (hg::index rows = 1; rows <= 200; rows += rows < 30 ? 1 : 17) {
     CAPTURE(rows);
@@ -183,22 +185,25 @@ struct many_groups {
     for (std::size_t g = 0; g < rows.size(); ++g) {
       const auto e = static_cast<hg::index>(g);
       const hg::view<T> y(c.data() + first * cols, rows[g], cols);
-      auto one = k::times_transposed<T>(x.view().middle_rows(first, rows[g]), nullptr, w.view().middle_rows(e * cols, cols), y);
-      auto two = k::times_transposed<T>(x.view().middle_rows(first, rows[g]), nullptr, v.view().middle_rows(e * cols, cols), y);
+      auto one = k::times_transposed<T>(x.view().middle_rows(first, rows[g]), nullptr,
+                                        w.view().middle_rows(e * cols, cols), y);
+      auto two = k::times_transposed<T>(x.view().middle_rows(first, rows[g]), nullptr,
+                                        v.view().middle_rows(e * cols, cols), y);
       two.accumulate = true;
       groups.push_back({one, two});
       starts.push_back(first);
       first += rows[g];
     }
     hg::scratch<T> memory;
-    k::grouped_product(groups, executor, memory,
-                       [&](hg::index g, hg::index first_row, hg::index last_row, hg::index first_col, hg::index last_col) {
-                         for (hg::index r = first_row; r < last_row; ++r)
-                           for (hg::index j = first_col; j < last_col; ++j) {
-                             const auto at = static_cast<std::size_t>((starts[static_cast<std::size_t>(g)] + r) * cols + j);
-                             h[at] = h[at] == T(7) ? 2 * c[at] : not_a_number<T>;  // a second visit shows
-                           }
-                       });
+    k::grouped_product(
+        groups, executor, memory,
+        [&](hg::index g, hg::index first_row, hg::index last_row, hg::index first_col, hg::index last_col) {
+          for (hg::index r = first_row; r < last_row; ++r)
+            for (hg::index j = first_col; j < last_col; ++j) {
+              const auto at = static_cast<std::size_t>((starts[static_cast<std::size_t>(g)] + r) * cols + j);
+              h[at] = h[at] == T(7) ? 2 * c[at] : not_a_number<T>;  // a second visit shows
+            }
+        });
     bool once = true;
     for (std::size_t i = 0; i < c.size(); ++i) once = once && same_bits(h[i], 2 * c[i]);
     CHECK(once);
@@ -222,10 +227,10 @@ TEMPLATE_TEST_CASE("groups of two parts, empty ones among them, are right and vi
   for (std::size_t i = 0; i < g.rows.size(); first += g.rows[i++]) {
     guarded<T> expected(g.rows[i], g.cols), more(g.rows[i], g.cols);
     const auto e = static_cast<hg::index>(i) * g.cols;
-    hg::reference::times_transposed<T>(g.x.view().middle_rows(first, g.rows[i]), nullptr, g.w.view().middle_rows(e, g.cols),
-                                       expected.view());
-    hg::reference::times_transposed<T>(g.x.view().middle_rows(first, g.rows[i]), nullptr, g.v.view().middle_rows(e, g.cols),
-                                       more.view());
+    hg::reference::times_transposed<T>(g.x.view().middle_rows(first, g.rows[i]), nullptr,
+                                       g.w.view().middle_rows(e, g.cols), expected.view());
+    hg::reference::times_transposed<T>(g.x.view().middle_rows(first, g.rows[i]), nullptr,
+                                       g.v.view().middle_rows(e, g.cols), more.view());
     double worst = 0;
     for (hg::index r = 0; r < g.rows[i]; ++r)
       for (hg::index j = 0; j < g.cols; ++j)

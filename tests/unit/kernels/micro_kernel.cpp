@@ -27,8 +27,8 @@ void run(guarded<T>& a, hg::index a_stride, hg::index depth, guarded<T>& panel, 
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("micro_kernel is exact on whole numbers for every number of rows and columns", "[kernels][micro_kernel]",
-                   float, double) {
+TEMPLATE_TEST_CASE("micro_kernel is exact on whole numbers for every number of rows and columns",
+                   "[kernels][micro_kernel]", float, double) {
   using T = TestType;
   constexpr hg::index width = k::panel_width<xsimd::default_arch, T>;
   numbers next(1);
@@ -38,7 +38,8 @@ TEMPLATE_TEST_CASE("micro_kernel is exact on whole numbers for every number of r
       for (const hg::index depth : {0, 1, 9})
         for (const hg::index stride : {1, 3})
           for (const auto start : {k::start_from::zero, k::start_from::bias, k::start_from::c}) {
-            guarded<T> a(rows, 27, 1, 1), panel(1, 9 * width, 1), c(rows, cols, 1, 4), bias(1, cols, 3), expected(rows, cols);
+            guarded<T> a(rows, 27, 1, 1), panel(1, 9 * width, 1), c(rows, cols, 1, 4), bias(1, cols, 3),
+                expected(rows, cols);
             a.fill(whole), panel.fill(whole), c.fill(whole), bias.fill(whole);
             for (hg::index r = 0; r < rows; ++r)
               for (hg::index j = 0; j < cols; ++j) {
@@ -52,7 +53,8 @@ TEMPLATE_TEST_CASE("micro_kernel is exact on whole numbers for every number of r
           }
 }
 
-TEMPLATE_TEST_CASE("an element of micro_kernel does not depend on the other rows", "[kernels][micro_kernel]", float, double) {
+TEMPLATE_TEST_CASE("an element of micro_kernel does not depend on the other rows", "[kernels][micro_kernel]", float,
+                   double) {
   using T = TestType;
   constexpr hg::index width = k::panel_width<xsimd::default_arch, T>;
   numbers next(2);

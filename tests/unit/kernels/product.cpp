@@ -17,7 +17,8 @@ T element(const k::product<T>& p, hg::index l, hg::index j) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("pack_panel lays out a panel depth by depth and pads with zeros", "[kernels][product]", float, double) {
+TEMPLATE_TEST_CASE("pack_panel lays out a panel depth by depth and pads with zeros", "[kernels][product]", float,
+                   double) {
   using T = TestType;
   constexpr hg::index width = k::panel_width<xsimd::default_arch, T>;
   numbers next(1);

@@ -120,7 +120,8 @@ TEST_CASE("an empty batch, no assignments, one expert for all, and a token twice
 TEST_CASE("a plan refuses a token or an expert that does not exist, with the numbers", "[routing][plan]") {
   hg::dispatch_plan plan;
   const auto make = [&](const record& r) { return refusal([&] { plan.make(r, {}); }); };
-  CHECK(make(record_of(3, 4, {{0, 0, 1.0}, {3, 1, 1.0}})) == "dispatch_plan: assignment 1 names token 3, the batch has 3");
+  CHECK(make(record_of(3, 4, {{0, 0, 1.0}, {3, 1, 1.0}})) ==
+        "dispatch_plan: assignment 1 names token 3, the batch has 3");
   CHECK(make(record_of(3, 4, {{-1, 0, 1.0}})) == "dispatch_plan: assignment 0 names token -1, the batch has 3");
   CHECK(make(record_of(3, 4, {{2, 4, 1.0}})) == "dispatch_plan: assignment 0 names expert 4, the layer has 4");
   CHECK(make(record_of(3, 4, {{2, -7, 1.0}})) == "dispatch_plan: assignment 0 names expert -7, the layer has 4");
@@ -132,8 +133,10 @@ TEST_CASE("a plan refuses a token or an expert that does not exist, with the num
 TEST_CASE("a plan refuses a weight that is not finite, with its place", "[routing][plan]") {
   hg::dispatch_plan plan;
   for (const double bad : {not_a_number<double>, infinity<double>, -infinity<double>})
-    CHECK(refusal([&] { plan.make(record_of(3, 4, {{0, 0, 1.0}, {2, 1, bad}}), {}); }) ==
-          hg::sentence("dispatch_plan: assignment 1 (token 2, expert 1) has the weight ", bad, ", weights must be finite"));
+    CHECK(refusal([&] {
+            plan.make(record_of(3, 4, {{0, 0, 1.0}, {2, 1, bad}}), {});
+          }) == hg::sentence("dispatch_plan: assignment 1 (token 2, expert 1) has the weight ", bad,
+                             ", weights must be finite"));
 }
 
 TEST_CASE("capacity by position keeps the first assignments of each expert", "[routing][plan]") {
@@ -156,7 +159,8 @@ TEST_CASE("capacity by probability keeps the heaviest, the earlier of two equals
   plan.make(r, {.factor = 1, .drop = hg::drop::by_probability});  // 3 each
   check_plan(r, plan);
   CHECK(plan.dropped() == 2);
-  const std::vector<hg::index> kept{plan.assignment_of(0), plan.assignment_of(1), plan.assignment_of(2), plan.assignment_of(3)};
+  const std::vector<hg::index> kept{plan.assignment_of(0), plan.assignment_of(1), plan.assignment_of(2),
+                                    plan.assignment_of(3)};
   CHECK(kept == std::vector<hg::index>{1, 2, 3, 5});
 }
 
@@ -172,8 +176,7 @@ TEST_CASE("every capacity and rule gives a plan with at most that many rows an e
         plan.make(r, limit);
         check_plan(r, plan);
         const auto load = r.load();
-        for (hg::index e = 0; e < 5; ++e)
-          CHECK(plan.groups().size(e) == (std::min)(load[e], limit.limit(80, 5)));
+        for (hg::index e = 0; e < 5; ++e) CHECK(plan.groups().size(e) == (std::min)(load[e], limit.limit(80, 5)));
         if (rule == hg::drop::by_probability)
           for (hg::index a = 0; a < 80; ++a)
             for (hg::index b = 0; b < 80; ++b) {
