@@ -98,17 +98,17 @@ const int registered = [] {
       const std::string tail = std::string(s.name) + "/T:" + std::to_string(tokens) + "/threads:";
       for (const hg::index threads : {1, 2}) {
         const std::string name = tail + std::to_string(threads) + "/headgate";
-        benchmark::RegisterBenchmark(("layer/" + name).c_str(),
-                                     [&s, tokens, threads](auto& state) { ours(state, s, tokens, threads); })
-            ->UseRealTime();
+        benchmark::RegisterBenchmark(("layer/" + name).c_str(), [&s, tokens, threads](auto& state) {
+          ours(state, s, tokens, threads);
+        })->UseRealTime();
         if (tokens == 512)
-          benchmark::RegisterBenchmark(("train/" + name).c_str(),
-                                       [&s, tokens, threads](auto& state) { training(state, s, tokens, threads); })
-              ->UseRealTime();
+          benchmark::RegisterBenchmark(("train/" + name).c_str(), [&s, tokens, threads](auto& state) {
+            training(state, s, tokens, threads);
+          })->UseRealTime();
       }
-      benchmark::RegisterBenchmark(("layer/" + tail + "1/eigen").c_str(),
-                                   [&s, tokens](auto& state) { by_hand(state, s, tokens); })
-          ->UseRealTime();
+      benchmark::RegisterBenchmark(("layer/" + tail + "1/eigen").c_str(), [&s, tokens](auto& state) {
+        by_hand(state, s, tokens);
+      })->UseRealTime();
     }
   return 0;
 }();

@@ -16,8 +16,7 @@ inline namespace HEADGATE_ABI {
 /// Refuses an input x (tokens x model) of another width, or with a value that is NaN or infinite.
 template <class T>
 void check_input(in<T> x, index model, const char* owner) {
-  if (x.cols() != model)
-    refuse(owner, ": x has ", x.cols(), " columns, the layer was built for model = ", model);
+  if (x.cols() != model) refuse(owner, ": x has ", x.cols(), " columns, the layer was built for model = ", model);
   if (const index bad = kernels::first_not_finite(view_of(x)); bad >= 0)
     refuse(owner, ": x holds ", x(bad / model, bad % model), " at row ", bad / model, ", column ", bad % model,
            ", values must be finite");

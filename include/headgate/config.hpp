@@ -46,7 +46,8 @@
 #if defined(NDEBUG)
 #define HEADGATE_ASSERT(condition, sentence) static_cast<void>(0)
 #else
-#define HEADGATE_ASSERT(condition, sentence) ((condition) ? static_cast<void>(0) : ::headgate::detail::abort_with(sentence))
+#define HEADGATE_ASSERT(condition, sentence) \
+  ((condition) ? static_cast<void>(0) : ::headgate::detail::abort_with(sentence))
 #endif
 
 namespace headgate {

@@ -91,8 +91,9 @@ class dense_layer {
   /// Overwrites dx, adds to grads.
   template <executor Executor, class X, class DY, class DX>
   void backward(const Executor& executor, const X& x, const DY& dy, tape& memory, DX&& dx, gradients& grads) const {
-    static_assert(trainable_expert<Expert>,
-                  "dense_layer::backward: Expert does not model headgate::trainable_expert (docs/writing-an-expert.md)");
+    static_assert(
+        trainable_expert<Expert>,
+        "dense_layer::backward: Expert does not model headgate::trainable_expert (docs/writing-an-expert.md)");
     const in<T> x_rows = row_major<T>(x);
     const in<T> dy_rows = row_major<T>(dy);
     check_batch<T>(x_rows, dy_rows, memory.tokens, model(), outputs(), "dense_layer::backward");
@@ -106,7 +107,8 @@ class dense_layer {
     const index offsets[2] = {0, x.rows()};
     map_of(memory.dy.resize(dy.rows(), dy.cols())) = dy_rows;
     backward_experts(expert_, std::span<const parameters>(&parameters_, 1), row_groups{1, offsets}, x_rows,
-                     memory.dy.block(), memory.cache, view_of(dx_rows), std::span(&grads, 1), pass_of(executor, memory));
+                     memory.dy.block(), memory.cache, view_of(dx_rows), std::span(&grads, 1),
+                     pass_of(executor, memory));
   }
   template <class X, class DY, class DX>
     requires(!executor<X>)

@@ -50,8 +50,7 @@ class layer {
   using tape = layer_tape<Gate, Expert, Shared>;
 
   /// Draws fresh parameters from the seed. Refuses sizes that contradict each other.
-  layer(Gate gate, Expert expert, std::uint64_t seed, layer_options options = {})
-    requires(!has_shared)
+  layer(Gate gate, Expert expert, std::uint64_t seed, layer_options options = {}) requires(!has_shared)
       : layer(std::move(gate), std::move(expert), Shared{}, seed, options) {}
 
   layer(Gate gate, Expert expert, Shared shared, std::uint64_t seed, layer_options options = {})
@@ -130,7 +129,8 @@ class layer {
     check_backward(x_rows, dy_rows, memory, grads);
     memory.gradient.reset(memory.routing);
     T loss{0};
-    ((loss += static_cast<T>(losses(memory.routing, memory.gradient))), ...);  // may refuse, so before anything is written
+    ((loss += static_cast<T>(losses(memory.routing, memory.gradient))),
+     ...);  // may refuse, so before anything is written
 
     check_apart<T>(row_major<T>(dx), x_rows, "layer::backward", "dx and x");  // before dx is resized
     check_apart<T>(row_major<T>(dx), dy_rows, "layer::backward", "dx and dy");
@@ -138,8 +138,10 @@ class layer {
     dx_rows.setZero();
     const pass<T, Executor> pass{executor, memory.kernel_memory, memory.training, memory.used};
     backward_experts_into(x_rows, dy_rows, memory, dx_rows, grads, pass);
-    if constexpr (requires { gate_.backward(parameters_.gate, x_rows, memory.routing, memory.gate_cache,
-                                            memory.gradient, dx_rows, grads.gate, pass); })
+    if constexpr (requires {
+                    gate_.backward(parameters_.gate, x_rows, memory.routing, memory.gate_cache, memory.gradient,
+                                   dx_rows, grads.gate, pass);
+                  })
       gate_.backward(parameters_.gate, x_rows, memory.routing, memory.gate_cache, memory.gradient, dx_rows, grads.gate,
                      pass);
     else if constexpr (trainable_gate<Gate>)
@@ -148,9 +150,8 @@ class layer {
   }
   template <class X, class DY, class DX, class... Losses>
     requires(!executor<X>)
-  T backward(const X& x, const DY& dy, tape& memory, DX&& dx, gradients& grads, const Losses&... losses) const {
-    return backward(run_sequentially, x, dy, memory, dx, grads, losses...);
-  }
+  T backward(const X& x, const DY& dy, tape& memory, DX&& dx, gradients& grads, const Losses&... losses)
+  const { return backward(run_sequentially, x, dy, memory, dx, grads, losses...); }
 
   /// Gradients of the parameters' shapes, all zero.
   [[nodiscard]] gradients zero_gradients() const {
@@ -191,8 +192,8 @@ class layer {
                     "layer: Shared does not model headgate::expert_policy (docs/writing-an-expert.md)");
       if constexpr (requires { shared_.check(); }) shared_.check();
       if (model_of(shared_) != model() || outputs_of(shared_) != outputs())
-        refuse("layer: the shared expert maps ", model_of(shared_), " to ", outputs_of(shared_), ", the routed ones map ",
-               model(), " to ", outputs());
+        refuse("layer: the shared expert maps ", model_of(shared_), " to ", outputs_of(shared_),
+               ", the routed ones map ", model(), " to ", outputs());
     }
   }
 
@@ -211,8 +212,8 @@ class layer {
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "layer::forward", "y");
     const index slots = memory.plan.slots();
     const view<T> rows = memory.expert_rows.resize(slots, outputs());
-    forward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), memory.plan.groups(), x, rows,
-                    memory.expert_cache, pass);
+    forward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), memory.plan.groups(), x,
+                    rows, memory.expert_cache, pass);
     memory.slot_weights.resize(slots, 1);
     for (index s = 0; s < slots; ++s)
       memory.slot_weights(s, 0) = memory.routing.assignments[memory.plan.assignment_of(s)].weight;
@@ -230,17 +231,18 @@ class layer {
     const dispatch_plan& plan = memory.plan;
     const row_groups g = plan.groups();
     const view<T> dy_slots = memory.dexpert_rows.resize(plan.slots(), outputs());
-    combine_backward<T>(pass.executor, plan, memory.expert_rows.block(), memory.slot_weights.data(), view_of(dy), dy_slots,
-                        memory.gradient.weights.data());
+    combine_backward<T>(pass.executor, plan, memory.expert_rows.block(), memory.slot_weights.data(), view_of(dy),
+                        dy_slots, memory.gradient.weights.data());
     const view<T> dx_slots = memory.dslots.resize(plan.slots(), model());
     backward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), g, x, dy_slots,
-                     memory.expert_cache, dx_slots, std::span(grads.experts.data(), static_cast<std::size_t>(experts())),
-                     pass);
+                     memory.expert_cache, dx_slots,
+                     std::span(grads.experts.data(), static_cast<std::size_t>(experts())), pass);
     if constexpr (has_shared) {
       const index offsets[2] = {0, x.rows()};
       map_of(memory.dexpert_rows.resize(x.rows(), outputs())) = dy;
       backward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x,
-                       memory.dexpert_rows.block(), memory.shared_cache, view_of(dx), std::span(&grads.shared, 1), pass);
+                       memory.dexpert_rows.block(), memory.shared_cache, view_of(dx), std::span(&grads.shared, 1),
+                       pass);
     }
     combine<T>(pass.executor, plan, dx_slots, nullptr, view_of(dx), true);
   }
@@ -262,17 +264,19 @@ class layer {
 };
 
 template <class Gate, class Expert, class Seed>
-  requires std::is_arithmetic_v<Seed>
-layer(Gate, Expert, Seed) -> layer<Gate, Expert>;
+  requires std::is_arithmetic_v<Seed> layer(Gate, Expert, Seed)
+->layer<Gate, Expert>;
 template <class Gate, class Expert, class Seed>
-  requires std::is_arithmetic_v<Seed>
-layer(Gate, Expert, Seed, layer_options) -> layer<Gate, Expert>;
+  requires std::is_arithmetic_v<Seed> layer(Gate, Expert, Seed, layer_options)
+->layer<Gate, Expert>;
 template <class Gate, class Expert, class Shared, class Seed>
   requires(!std::is_arithmetic_v<Shared>)
-layer(Gate, Expert, Shared, Seed) -> layer<Gate, Expert, Shared>;
+layer(Gate, Expert, Shared, Seed)
+->layer<Gate, Expert, Shared>;
 template <class Gate, class Expert, class Shared, class Seed>
   requires(!std::is_arithmetic_v<Shared>)
-layer(Gate, Expert, Shared, Seed, layer_options) -> layer<Gate, Expert, Shared>;
+layer(Gate, Expert, Shared, Seed, layer_options)
+->layer<Gate, Expert, Shared>;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -53,7 +53,9 @@ struct layer_parameters {
     if (gradients.experts.size() != experts.size())
       refuse(owner, ": the gradients are for ", gradients.experts.size(), " experts, the layer has ", experts.size(),
              "; make them with zero_gradients()");
-    const auto check = [owner](std::string_view name, const auto& w, const auto& d) { check_gradient(name, w, d, owner); };
+    const auto check = [owner](std::string_view name, const auto& w, const auto& d) {
+      check_gradient(name, w, d, owner);
+    };
     walk<fields_of::storage>(check, *this, gradients);
   }
 };
@@ -69,12 +71,12 @@ struct layer_workspace {
 
   typename Gate::cache gate_cache;
   expert_bank_cache<Expert> expert_cache;
-  HEADGATE_NO_UNIQUE_ADDRESS std::conditional_t<std::is_same_v<Shared, no_shared_expert>, no_shared_expert,
-                                                expert_bank_cache<std::conditional_t<
-                                                    std::is_same_v<Shared, no_shared_expert>, Expert, Shared>>>
+  HEADGATE_NO_UNIQUE_ADDRESS std::conditional_t<
+      std::is_same_v<Shared, no_shared_expert>, no_shared_expert,
+      expert_bank_cache<std::conditional_t<std::is_same_v<Shared, no_shared_expert>, Expert, Shared>>>
       shared_cache;
-  scratch<T> expert_rows;    // (slots x outputs), what each expert computed
-  scratch<T> slot_weights;   // (slots x 1)
+  scratch<T> expert_rows;   // (slots x outputs), what each expert computed
+  scratch<T> slot_weights;  // (slots x 1)
   scratch<T> kernel_memory;
 };
 

@@ -10,9 +10,13 @@ using headgate_test::allocations;
 
 namespace {
 
-void* count(void* memory) {
+void* count_nothrow(void* memory) noexcept {
   allocations.fetch_add(1, std::memory_order_relaxed);
-  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+void* count(void* memory) {
+  if (count_nothrow(memory) == nullptr) throw std::bad_alloc();
   return memory;
 }
 
@@ -25,6 +29,8 @@ void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return count(std::aligned_alloc(a, (bytes + a - 1) / a * a));
 }
 void* operator new[](std::size_t bytes, std::align_val_t alignment) { return operator new(bytes, alignment); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return count_nothrow(std::malloc(bytes)); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return count_nothrow(std::malloc(bytes)); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

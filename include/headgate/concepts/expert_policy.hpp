@@ -23,22 +23,22 @@ inline namespace HEADGATE_ABI {
 /// Models: `ffn_expert`, `glu_expert`, the user's expert of docs/writing-an-expert.md. Not a model: an expert that keeps
 /// its parameters or its intermediate results in itself.
 template <class E>
-concept expert_policy =
-    std::floating_point<typename E::scalar> &&
+concept expert_policy = std::floating_point<typename E::scalar> &&
     requires(const E expert, const typename E::params& p, typename E::cache& c, in<typename E::scalar> x,
              out<typename E::scalar> y, std::mt19937_64& generator) {
-      E::fields;  // names of the matrices of params
-      { model_of(expert) } -> std::same_as<index>;
-      { expert.init(generator) } -> std::same_as<typename E::params>;
-      expert.forward(p, x, y, c);
-    };
+  E::fields;  // names of the matrices of params
+  { model_of(expert) } -> std::same_as<index>;
+  { expert.init(generator) } -> std::same_as<typename E::params>;
+  expert.forward(p, x, y, c);
+};
 
 /// An expert with a backward: overwrites dx, adds to dp, and reads the cache that the last forward left.
 template <class E>
-concept trainable_expert =
-    expert_policy<E> && requires(const E expert, const typename E::params& p, typename E::cache& c,
-                                 in<typename E::scalar> x, in<typename E::scalar> dy, out<typename E::scalar> dx,
-                                 typename E::params& dp) { expert.backward(p, x, dy, c, dx, dp); };
+concept trainable_expert = expert_policy<E> &&
+    requires(const E expert, const typename E::params& p, typename E::cache& c, in<typename E::scalar> x,
+             in<typename E::scalar> dy, out<typename E::scalar> dx, typename E::params& dp) {
+  expert.backward(p, x, dy, c, dx, dp);
+};
 
 /// An expert that runs all experts of a layer at once, on the rows that `groups` lists, with one cache for all of them.
 ///
@@ -47,10 +47,11 @@ concept trainable_expert =
 ///
 /// The type of the pass is a template parameter, because it carries the caller's executor.
 template <class E>
-concept grouped_expert =
-    expert_policy<E> && requires(const E expert, std::span<const typename E::params> p, const row_groups& groups,
-                                 typename E::cache& c, in<typename E::scalar> x, out<typename E::scalar> y,
-                                 const pass<typename E::scalar>& context) { expert.forward(p, groups, x, y, c, context); };
+concept grouped_expert = expert_policy<E> &&
+    requires(const E expert, std::span<const typename E::params> p, const row_groups& groups, typename E::cache& c,
+             in<typename E::scalar> x, out<typename E::scalar> y, const pass<typename E::scalar>& context) {
+  expert.forward(p, groups, x, y, c, context);
+};
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -47,7 +47,9 @@ constexpr part_field<Part, Params> part(std::string_view name, typename Part::pa
 
 /// True for policies whose parameters are kept but not trained (`hg::frozen<Expert>`).
 template <class Policy>
-inline constexpr bool is_frozen = requires { requires Policy::frozen_parameters; };
+inline constexpr bool is_frozen = requires {
+  requires Policy::frozen_parameters;
+};
 
 /// A dotted name ("experts.3.up") built without allocating.
 class field_path {
@@ -101,7 +103,8 @@ void for_each_field(field_path& path, F& f, P& p, Others&... others) {
     const auto visit = [&]<class Field>(const Field& one) {
       const auto inside = path.enter(one.name);
       if constexpr (requires { Field::trained; }) {
-        if constexpr (Field::trained || Which == fields_of::storage) f(path.text(), p.*one.member, others.*one.member...);
+        if constexpr (Field::trained || Which == fields_of::storage)
+          f(path.text(), p.*one.member, others.*one.member...);
       } else {
         [&]<class Part, class Params>(const part_field<Part, Params>& nested) {
           for_each_field<Part, Which>(path, f, p.*nested.member, others.*nested.member...);

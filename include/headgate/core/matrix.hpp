@@ -37,7 +37,8 @@ template <class M>
 template <class T>
 [[nodiscard]] auto map_of(view<T> block) {
   using plain = std::conditional_t<std::is_const_v<T>, const matrix<std::remove_const_t<T>>, matrix<T>>;
-  return Eigen::Map<plain, 0, Eigen::OuterStride<>>(block.data, block.rows, block.cols, Eigen::OuterStride<>(block.stride));
+  return Eigen::Map<plain, 0, Eigen::OuterStride<>>(block.data, block.rows, block.cols,
+                                                    Eigen::OuterStride<>(block.stride));
 }
 
 /// Turns a caller's argument into `in<T>`. A matrix, map or block of rows is never copied: what would need a copy does not
@@ -47,7 +48,8 @@ template <class T, class X>
   static_assert(std::is_base_of_v<Eigen::EigenBase<X>, X>, "headgate: pass an Eigen matrix, map or block of rows");
   static_assert(std::is_same_v<typename X::Scalar, T>, "headgate: the matrix has another scalar type than the layer");
   if constexpr (requires { x.data(); }) {
-    static_assert(X::IsRowMajor, "headgate: the matrix is column-major; use headgate::matrix<T> or another row-major type");
+    static_assert(X::IsRowMajor,
+                  "headgate: the matrix is column-major; use headgate::matrix<T> or another row-major type");
     static_assert(X::InnerStrideAtCompileTime == 1, "headgate: the elements of a row must lie next to each other");
   }
   return in<T>(x);
@@ -71,7 +73,8 @@ template <class Y>
 template <class T, class Y>
 [[nodiscard]] out<T> prepare(Y& y, index rows, index cols, const char* owner, const char* name) {
   static_assert(std::is_same_v<typename Y::Scalar, T>, "headgate: the matrix has another scalar type than the layer");
-  static_assert(Y::IsRowMajor, "headgate: the matrix is column-major; use headgate::matrix<T> or another row-major type");
+  static_assert(Y::IsRowMajor,
+                "headgate: the matrix is column-major; use headgate::matrix<T> or another row-major type");
   static_assert(Y::InnerStrideAtCompileTime == 1, "headgate: the elements of a row must lie next to each other");
   if (y.rows() != rows || y.cols() != cols) {
     if (!can_resize<Y>(rows, cols))

@@ -71,15 +71,15 @@ class scratch {
 
  private:
   struct release {
-    void operator()(T* memory) const { ::operator delete(memory, std::align_val_t{alignment}); }
+    void operator()(T* memory) const { ::operator delete (memory, std::align_val_t{alignment}); }
   };
 
   void reserve(index count) {
     if (count <= capacity_) return;
     memory_.reset();  // before the new block: the peak is one block, not two
     capacity_ = 0;
-    memory_.reset(static_cast<T*>(
-        ::operator new(static_cast<std::size_t>(count) * sizeof(T), std::align_val_t{alignment})));
+    memory_.reset(
+        static_cast<T*>(::operator new (static_cast<std::size_t>(count) * sizeof(T), std::align_val_t{alignment})));
     capacity_ = count;
   }
 

@@ -30,11 +30,7 @@ struct view {
     return {row(first_row) + first_col, last_row - first_row, last_col - first_col, stride};
   }
 
-  operator view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, cols, stride};
-  }
+  operator view<const T>() const requires(!std::is_const_v<T>) { return {data, rows, cols, stride}; }
 };
 
 /// A view that a function reads. T is not deduced from it, so that a `view<T>` converts.

@@ -17,7 +17,8 @@ inline namespace HEADGATE_ABI {
 /// them. Files do.
 template <class Expert>
 struct frozen {
-  static_assert(grouped_expert<Expert>, "frozen: Expert does not model headgate::grouped_expert (docs/writing-an-expert.md)");
+  static_assert(grouped_expert<Expert>,
+                "frozen: Expert does not model headgate::grouped_expert (docs/writing-an-expert.md)");
 
   using scalar = typename Expert::scalar;
   using params = typename Expert::params;

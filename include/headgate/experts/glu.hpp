@@ -37,16 +37,16 @@ struct glu_expert {
     matrix<T> gate_bias, up_bias, down_bias;  // 0 x 0 unless used
   };
   struct cache {
-    scratch<T> gate, up, hidden;    // (slots x hidden): both projections, and activation(gate) * up
+    scratch<T> gate, up, hidden;  // (slots x hidden): both projections, and activation(gate) * up
     scratch<T> dhidden, dgate, dup;
     array<kernels::product_group<T, 2>> pairs;
     headgate::projection<T, params> projection;
   };
   static constexpr auto fields = [] {
     if constexpr (Bias == biases::used)
-      return std::tuple{field{"gate", &params::gate},           field{"gate_bias", &params::gate_bias},
-                        field{"up", &params::up},               field{"up_bias", &params::up_bias},
-                        field{"down", &params::down},           field{"down_bias", &params::down_bias}};
+      return std::tuple{field{"gate", &params::gate}, field{"gate_bias", &params::gate_bias},
+                        field{"up", &params::up},     field{"up_bias", &params::up_bias},
+                        field{"down", &params::down}, field{"down_bias", &params::down_bias}};
     else
       return std::tuple{field{"gate", &params::gate}, field{"up", &params::up}, field{"down", &params::down}};
   }();
@@ -102,14 +102,13 @@ struct glu_expert {
     const view<T> dv = c.dup.resize(g.slots(), hidden);
     const row_groups slots{g.count, g.offsets};
     c.projection.backward_weight(dp, slots, view_of(dy), c.hidden.block(), &params::down, &params::down_bias, pass);
-    c.projection.backward_input(p, slots, view_of(dy), &params::down, dh, pass, false,
-                                [&](index e, index first, index last, index first_col, index last_col) {
-                                  const auto tile = [&](view<T> all) {
-                                    return g.slice(all, e).part(first, last, first_col, last_col);
-                                  };
-                                  kernels::glu_backward<xsimd::default_arch, T>(tile(c.gate.block()), tile(c.up.block()),
-                                                                                tile(dh), tile(du), tile(dv), activation);
-                                });
+    c.projection.backward_input(
+        p, slots, view_of(dy), &params::down, dh, pass, false,
+        [&](index e, index first, index last, index first_col, index last_col) {
+          const auto tile = [&](view<T> all) { return g.slice(all, e).part(first, last, first_col, last_col); };
+          kernels::glu_backward<xsimd::default_arch, T>(tile(c.gate.block()), tile(c.up.block()), tile(dh), tile(du),
+                                                        tile(dv), activation);
+        });
     c.projection.backward_weight(dp, g, du, view_of(x), &params::gate, &params::gate_bias, pass);
     c.projection.backward_weight(dp, g, dv, view_of(x), &params::up, &params::up_bias, pass);
     c.projection.backward_input(p, slots, du, &params::gate, view_of(dx), pass);

@@ -35,8 +35,8 @@ class projection {
                       const Pass& pass, bool accumulate = false, const Epilogue& epilogue = {}) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e)
-      products_[e] = {kernels::times(g.slice(dy, e), view_of(p[static_cast<std::size_t>(e)].*weight), g.slice(dx, e),
-                                     accumulate)};
+      products_[e] = {
+          kernels::times(g.slice(dy, e), view_of(p[static_cast<std::size_t>(e)].*weight), g.slice(dx, e), accumulate)};
     kernels::grouped_product(products_, pass.executor, pass.working_memory, epilogue);
   }
 

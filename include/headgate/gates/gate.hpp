@@ -46,11 +46,11 @@ struct gate {
   struct cache {
     typename Head::cache head;
     HEADGATE_NO_UNIQUE_ADDRESS typename detail::cache_of<Score>::type score;
-    array<index> first;      // (tokens + 1): assignments of token t are [first[t], first[t + 1])
-    array<index> ids;        // (experts), working memory of one row, as are the next three
-    scratch<T> row;          // (1 x experts)
-    scratch<T> weights;      // (1 x experts)
-    scratch<T> selected;     // (3 x experts): scores, gradients of the weights and of the scores
+    array<index> first;   // (tokens + 1): assignments of token t are [first[t], first[t + 1])
+    array<index> ids;     // (experts), working memory of one row, as are the next three
+    scratch<T> row;       // (1 x experts)
+    scratch<T> weights;   // (1 x experts)
+    scratch<T> selected;  // (3 x experts): scores, gradients of the weights and of the scores
   };
   static constexpr auto fields = std::tuple_cat(detail::stage_field<Head, params>(&params::head),
                                                 detail::stage_field<Score, params>(&params::score),
@@ -88,7 +88,8 @@ struct gate {
   template <class Executor>
   void route(const params& p, in<T> x, routing<T>& r, cache& c, const pass<T, Executor>& pass) const {
     check();
-    if (x.cols() != model()) refuse("gate::route: x has ", x.cols(), " columns, the gate was built for model = ", model());
+    if (x.cols() != model())
+      refuse("gate::route: x has ", x.cols(), " columns, the gate was built for model = ", model());
     r.reset(x.rows(), experts());
     head.forward(p.head, x, r, c.head, pass);
     if (const index bad = kernels::first_not_finite(view_of_logits(r)); bad >= 0)
@@ -133,7 +134,11 @@ struct gate {
         count = select(p.select, r.scores.row(t), experts(), c.ids.data(), c.row.data());
       else
         count = select(static_cast<const T*>(r.scores.row(t)), experts(), c.ids.data());
-      for (index i = 0; i < count; ++i) c.selected(0, i) = r.scores(t, c.ids[i]);
+      for (index i = 0; i < count; ++i) {
+        if (c.ids[i] < 0 || c.ids[i] >= experts())
+          refuse("gate::route: the selection names expert ", c.ids[i], " for token ", t, ", the gate has ", experts());
+        c.selected(0, i) = r.scores(t, c.ids[i]);
+      }
       weigh.forward(static_cast<const T*>(c.selected.row(0)), count, c.weights.data());
       for (index i = 0; i < count; ++i) r.assignments.push_back({t, c.ids[i], c.weights(0, i)});
       c.first[t + 1] = r.assignments.size();

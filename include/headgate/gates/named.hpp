@@ -56,7 +56,8 @@ using temperature_gate = gate<linear_head<T, Model, Experts, biases::used>, soft
 
 /// Dense-to-sparse with a learned temperature (Nguyen et al. 2024, arXiv:2401.13875).
 template <std::floating_point T, index Model = dynamic, index Experts = dynamic>
-using dense_to_sparse_gate = gate<linear_head<T, Model, Experts, biases::used>, learned_temperature<T>, all_experts, raw>;
+using dense_to_sparse_gate =
+    gate<linear_head<T, Model, Experts, biases::used>, learned_temperature<T>, all_experts, raw>;
 
 /// Its activation variant: the activation is applied to w'x before bias, temperature and softmax (ibid.).
 template <std::floating_point T, class Activation = sigmoid, index Model = dynamic, index Experts = dynamic>

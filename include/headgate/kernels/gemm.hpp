@@ -101,8 +101,7 @@ void grouped_product(std::span<const product_group<T, Parts>> groups, const Exec
     const index first_row = task / panels * detail::task_rows;
     const index last_row = (std::min)(first_row + detail::task_rows, shape.rows);
     const index col = task % panels * width;
-    for (const auto& p : groups[g])
-      detail::product_tile<Arch>(p, first_row, last_row, col, working_memory.row(worker));
+    for (const auto& p : groups[g]) detail::product_tile<Arch>(p, first_row, last_row, col, working_memory.row(worker));
     epilogue(static_cast<index>(g), first_row, last_row, col, (std::min)(col + width, shape.cols));
   };
   if (work < detail::smallest_parallel_work) {
@@ -115,8 +114,8 @@ void grouped_product(std::span<const product_group<T, Parts>> groups, const Exec
 }
 
 template <class Arch = xsimd::default_arch, class T, std::size_t Parts, executor Executor, class Epilogue = no_epilogue>
-void grouped_product(const array<product_group<T, Parts>>& groups, const Executor& executor,
-                     scratch<T>& working_memory, const Epilogue& epilogue = {}) {
+void grouped_product(const array<product_group<T, Parts>>& groups, const Executor& executor, scratch<T>& working_memory,
+                     const Epilogue& epilogue = {}) {
   grouped_product<Arch, T, Parts>(std::span<const product_group<T, Parts>>(groups), executor, working_memory, epilogue);
 }
 

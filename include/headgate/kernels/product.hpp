@@ -15,8 +15,8 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace kernels {
 
-/// C (rows x cols) = A (rows x depth) B (depth x cols) [+ bias] [+ C]. Describes memory; the makers below are its users'
-/// vocabulary. Strides count elements; a list of row numbers, where there is one, is followed instead of 0, 1, 2 ...
+/// C (rows x cols) = A (rows x depth) B (depth x cols), added to zero, to a bias row, or (`accumulate`) to what C holds,
+/// which leaves a bias unread. Describes memory; the makers below are its users' vocabulary. Strides count elements; a list of row numbers, where there is one, is followed instead of 0, 1, 2 ...
 template <class T>
 struct product {
   index rows = 0;

@@ -15,8 +15,8 @@ namespace reference {
 ///
 /// The slots of token t are slots[offsets[t]] ... slots[offsets[t + 1] - 1]. `weights` null means ones.
 template <class T>
-void combine_rows(read_view<T> rows, const index* offsets, const index* slots,
-                  const std::type_identity_t<T>* weights, view<T> y, index first, index last, bool accumulate) {
+void combine_rows(read_view<T> rows, const index* offsets, const index* slots, const std::type_identity_t<T>* weights,
+                  view<T> y, index first, index last, bool accumulate) {
   for (index t = first; t < last; ++t)
     for (index c = 0; c < y.cols; ++c) {
       T sum = accumulate ? y(t, c) : T{0};

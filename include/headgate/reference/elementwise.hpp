@@ -20,24 +20,21 @@ void activate(read_view<T> x, view<T> y, const Activation& act) {
 
 /// dx = dy * act'(x).
 template <class T, class Activation>
-void activate_backward(read_view<T> x, read_view<T> dy, view<T> dx,
-                       const Activation& act) {
+void activate_backward(read_view<T> x, read_view<T> dy, view<T> dx, const Activation& act) {
   for (index r = 0; r < dx.rows; ++r)
     for (index c = 0; c < dx.cols; ++c) dx(r, c) = dy(r, c) * act.derivative(x(r, c));
 }
 
 /// h = act(u) * v.
 template <class T, class Activation>
-void glu(read_view<T> u, read_view<T> v, view<T> h,
-         const Activation& act) {
+void glu(read_view<T> u, read_view<T> v, view<T> h, const Activation& act) {
   for (index r = 0; r < h.rows; ++r)
     for (index c = 0; c < h.cols; ++c) h(r, c) = act.value(u(r, c)) * v(r, c);
 }
 
 /// du = dh * v * act'(u) and dv = dh * act(u).
 template <class T, class Activation>
-void glu_backward(read_view<T> u, read_view<T> v,
-                  read_view<T> dh, view<T> du, view<T> dv, const Activation& act) {
+void glu_backward(read_view<T> u, read_view<T> v, read_view<T> dh, view<T> du, view<T> dv, const Activation& act) {
   for (index r = 0; r < du.rows; ++r)
     for (index c = 0; c < du.cols; ++c) {
       const T value = act.value(u(r, c));

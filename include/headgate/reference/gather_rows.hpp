@@ -5,7 +5,6 @@
 #include <headgate/config.hpp>
 #include <headgate/core/view.hpp>
 
-
 namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace reference {

@@ -16,8 +16,8 @@ namespace reference {
 ///
 /// Row i of y comes from row x_rows[i] of x, or from row i if x_rows is null; a null bias is zero.
 template <class T>
-void times_transposed(read_view<T> x, const index* x_rows, read_view<T> w,
-                      view<T> y, const std::type_identity_t<T>* bias = nullptr) {
+void times_transposed(read_view<T> x, const index* x_rows, read_view<T> w, view<T> y,
+                      const std::type_identity_t<T>* bias = nullptr) {
   for (index i = 0; i < y.rows; ++i)
     for (index j = 0; j < y.cols; ++j) {
       T sum = bias ? bias[j] : T{0};
@@ -39,8 +39,7 @@ void times(read_view<T> dy, read_view<T> w, view<T> dx, bool accumulate) {
 
 /// dw += dy' x: dw_jl += sum_i dy_ij x_il, with dw (outputs x inputs). x_rows as in times_transposed.
 template <class T>
-void add_transposed_times(read_view<T> dy, read_view<T> x,
-                          const index* x_rows, view<T> dw) {
+void add_transposed_times(read_view<T> dy, read_view<T> x, const index* x_rows, view<T> dw) {
   for (index j = 0; j < dw.rows; ++j)
     for (index l = 0; l < dw.cols; ++l)
       for (index i = 0; i < dy.rows; ++i) dw(j, l) += dy(i, j) * x(x_rows ? x_rows[i] : i, l);

@@ -31,8 +31,7 @@ void moe(read_view<T> x, const Assignments& assignments, view<T> y, const Expert
 
 /// The same with the weight on the expert's input (Llama 4): y_t = sum over e of E_e(g_te x_t).
 template <class T, class Assignments, class Expert>
-void moe_with_weighted_inputs(read_view<T> x, const Assignments& assignments, view<T> y,
-                              const Expert& expert) {
+void moe_with_weighted_inputs(read_view<T> x, const Assignments& assignments, view<T> y, const Expert& expert) {
   std::vector<T> weighted(static_cast<std::size_t>(x.cols));
   std::vector<T> answer(static_cast<std::size_t>(y.cols));
   for (index t = 0; t < y.rows; ++t) {

@@ -37,7 +37,8 @@ template <class T, executor Executor>
 void combine(const Executor& executor, const dispatch_plan& plan, view<const T> rows, const T* weights, view<T> y,
              bool accumulate) {
   detail::for_each_row(executor, y.rows, [&](index t) {
-    kernels::combine_rows(rows, plan.token_offsets().data(), plan.token_slots().data(), weights, y, t, t + 1, accumulate);
+    kernels::combine_rows(rows, plan.token_offsets().data(), plan.token_slots().data(), weights, y, t, t + 1,
+                          accumulate);
   });
 }
 

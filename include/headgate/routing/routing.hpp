@@ -36,11 +36,11 @@ struct routing {
   index experts = 0;
   array<headgate::assignment<T>> assignments;
 
-  scratch<T> logits;                    ///< z, what the head computed (with its noise, if it adds any)
-  scratch<T> scores;                    ///< s = score(z)
+  scratch<T> logits;  ///< z, what the head computed (with its noise, if it adds any)
+  scratch<T> scores;  ///< s = score(z)
   score_kind scores_are = score_kind::none;
-  scratch<T> clean_logits;              ///< noisy gates only: z before the noise
-  scratch<T> noise_scale;               ///< noisy gates only: standard deviation of the noise
+  scratch<T> clean_logits;  ///< noisy gates only: z before the noise
+  scratch<T> noise_scale;   ///< noisy gates only: standard deviation of the noise
 
   /// Empties the record for a new batch; keeps its memory.
   void reset(index token_count, index expert_count) {

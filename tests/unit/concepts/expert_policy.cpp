@@ -24,7 +24,9 @@ struct copies {  // all that a user writes
 };
 
 struct with_backward : copies {
-  void backward(const params&, hg::in<double>, hg::in<double> dy, cache&, hg::out<double> dx, params&) const { dx = dy; }
+  void backward(const params&, hg::in<double>, hg::in<double> dy, cache&, hg::out<double> dx, params&) const {
+    dx = dy;
+  }
 };
 
 struct that_remembers_in_itself : copies {

@@ -62,7 +62,8 @@ TEST_CASE("a gate that takes the pass is contextual, as the composed gates are",
   STATIC_REQUIRE(hg::trainable_gate<hg::noisy_topk_gate<double, 8, 4, 2>>);
 }
 
-TEST_CASE("a gate that hides its sizes or writes its parameters does not model gate_policy", "[concepts][gate_policy]") {
+TEST_CASE("a gate that hides its sizes or writes its parameters does not model gate_policy",
+          "[concepts][gate_policy]") {
   STATIC_REQUIRE_FALSE(hg::gate_policy<that_hides_its_sizes>);
   STATIC_REQUIRE_FALSE(hg::gate_policy<that_writes_parameters>);
   STATIC_REQUIRE_FALSE(hg::gate_policy<int>);

@@ -26,9 +26,13 @@ struct with_outputs {
 struct silent {};
 
 template <class Policy>
-concept has_model = requires(const Policy& policy) { hg::model_of(policy); };
+concept has_model = requires(const Policy& policy) {
+  hg::model_of(policy);
+};
 template <class Policy>
-concept has_experts = requires(const Policy& policy) { hg::experts_of(policy); };
+concept has_experts = requires(const Policy& policy) {
+  hg::experts_of(policy);
+};
 
 }  // namespace
 

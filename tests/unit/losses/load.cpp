@@ -123,7 +123,7 @@ TEST_CASE("symmetric logits give equal loads", "[losses][load]") {
 
 TEST_CASE("the mean over the noise of the counts is that of the smooth load", "[losses][load]") {
   const std::size_t draws = 20000;
-  numbers draw(57);
+  loss_numbers draw(57);
   std::vector<std::vector<double>> e(draws);
   for (auto& row : e)
     for (int i = 0; i < 4; ++i) row.push_back(draw.normal());

@@ -23,9 +23,9 @@ using headgate::routing_gradient;
 using headgate::score_kind;
 
 /// Numbers in [-1, 1) that are the same everywhere.
-class numbers {
+class loss_numbers {
  public:
-  explicit numbers(std::uint64_t seed) : state_(seed * 2 + 1) {}
+  explicit loss_numbers(std::uint64_t seed) : state_(seed * 2 + 1) {}
   double operator()() {
     state_ = state_ * 6364136223846793005u + 1442695040888963407u;
     return static_cast<double>(state_ >> 11) * 0x1p-52 - 1.0;
@@ -77,7 +77,7 @@ inline routing<double> record_of(const std::vector<std::vector<double>>& p, inde
 /// a fixed number of experts. The noisy blocks are there if `noisy`.
 inline routing<double> random_record(index tokens, index experts, index most, score_kind kind, std::uint64_t seed,
                                      bool noisy = false) {
-  numbers draw(seed);
+  loss_numbers draw(seed);
   routing<double> r;
   r.reset(tokens, experts);
   r.scores_are = kind;

@@ -51,7 +51,7 @@ TEST_CASE("the bias takes counts from an accumulator and from a record", "[losse
 }
 
 TEST_CASE("repeated updates balance a top-1 choice that the scores leave to one expert", "[losses][selection_bias]") {
-  numbers draw(96);
+  loss_numbers draw(96);
   hg::matrix<double> bias = hg::matrix<double>::Zero(1, 4);
   hg::index worst = 0;
   for (int step = 0; step < 400; ++step) {

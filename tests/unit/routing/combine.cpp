@@ -25,7 +25,8 @@ hg::dispatch_plan three_tokens(const hg::capacity& capacity = {}) {
 }  // namespace
 
 TEST_CASE("combine adds each token's weighted slots, and nothing to a token without one", "[routing][combine]") {
-  const hg::dispatch_plan plan = three_tokens();  // slots: token 0 at expert 0, token 0 at expert 1, token 2 at expert 1
+  const hg::dispatch_plan plan =
+      three_tokens();  // slots: token 0 at expert 0, token 0 at expert 1, token 2 at expert 1
   const double rows[] = {1, 2, 10, 20, 100, 200};
   const double weights[] = {0.75, 0.25, 2.0};
   hg::matrix<double> y = hg::matrix<double>::Constant(3, 2, 7.0);
