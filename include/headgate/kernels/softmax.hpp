@@ -28,7 +28,7 @@ void softmax_row(const T* z, T* p, index n) {
   for_each_vector<T, Arch>(n, [&](auto lanes) {
     const batch below = lanes.load(z, -std::numeric_limits<T>::infinity()) - largest;
     // exp(-1000) is 0 in both types, and the exponential need not convert an infinity; max keeps a NaN in its second place.
-    const batch e = xsimd::exp(xsimd::max(batch(T(-1000)), below));
+    const batch e = xsimd::exp((xsimd::max)(batch(T(-1000)), below));
     sums += e;
     lanes.store(p, e);
   });
