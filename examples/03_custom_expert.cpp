@@ -17,7 +17,7 @@ struct relu2_expert {                                // y = relu(x up')^2 down'
   hg::index model, hidden;
 
   params init(std::mt19937_64& g) const {
-    return {hg::detail::randn<T>(hidden, model, g, T(0.1)), hg::detail::randn<T>(model, hidden, g, T(0.1))};
+    return {hg::randn<T>(hidden, model, g, T(0.1)), hg::randn<T>(model, hidden, g, T(0.1))};
   }
   void forward(const params& p, hg::in<T> x, hg::out<T> y, cache& c) const {
     c.pre.noalias() = x * p.up.transpose();

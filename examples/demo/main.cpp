@@ -5,8 +5,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace {
 

@@ -13,13 +13,19 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
+/// Refuses a matrix with a value that is NaN or infinite, and says where.
+template <class T>
+void check_finite(in<T> x, const char* owner, const char* name) {
+  if (const index bad = kernels::first_not_finite(view_of(x)); bad >= 0)
+    refuse(owner, ": ", name, " holds ", x(bad / x.cols(), bad % x.cols()), " at row ", bad / x.cols(), ", column ",
+           bad % x.cols(), ", values must be finite");
+}
+
 /// Refuses an input x (tokens x model) of another width, or with a value that is NaN or infinite.
 template <class T>
 void check_input(in<T> x, index model, const char* owner) {
   if (x.cols() != model) refuse(owner, ": x has ", x.cols(), " columns, the layer was built for model = ", model);
-  if (const index bad = kernels::first_not_finite(view_of(x)); bad >= 0)
-    refuse(owner, ": x holds ", x(bad / model, bad % model), " at row ", bad / model, ", column ", bad % model,
-           ", values must be finite");
+  check_finite<T>(x, owner, "x");
 }
 
 /// Refuses the gradients dy (tokens x outputs) and x (tokens x model) of a backward whose tape holds another batch.
@@ -30,6 +36,7 @@ void check_batch(in<T> x, in<T> dy, index tokens, index model, index outputs, co
     refuse(owner, ": x is ", x.rows(), " x ", x.cols(), ", the tape was recorded with ", tokens, " x ", model);
   if (dy.rows() != tokens || dy.cols() != outputs)
     refuse(owner, ": dy is ", dy.rows(), " x ", dy.cols(), ", it must be ", tokens, " x ", outputs);
+  check_finite<T>(dy, owner, "dy");
 }
 
 /// A number that tells layers of one type but other sizes apart (FNV-1a over the rows and columns of their matrices): a

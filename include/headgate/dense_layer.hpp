@@ -13,6 +13,7 @@
 #include <headgate/core/scratch.hpp>
 #include <headgate/experts/expert_bank.hpp>
 #include <headgate/parallel/sequential.hpp>
+#include <headgate/trained_parameters.hpp>
 
 #include <span>
 #include <utility>
@@ -20,9 +21,19 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
+/// The walk over the fields of one expert's parameters.
+template <class Expert>
+struct expert_walker {
+  template <fields_of Which, class F, class... Parameters>
+  static void walk(F&& f, Parameters&... p) {
+    field_path path;
+    for_each_field<Expert, Which>(path, f, p...);
+  }
+};
+
 /// y = expert(x), x (tokens x model), y (tokens x outputs). The interface is that of `layer`, without routing.
 template <class Expert>
-class dense_layer {
+class dense_layer : public trained_parameters<typename Expert::params, expert_walker<Expert>> {
   static_assert(expert_policy<Expert>,
                 "dense_layer: Expert does not model headgate::expert_policy (docs/writing-an-expert.md)");
 
@@ -50,13 +61,11 @@ class dense_layer {
     if constexpr (requires { expert_.check(); }) expert_.check();
     std::mt19937_64 generator(seed);
     parameters_ = expert_.init(generator);
-    for_each_tensor(sizes_);
+    this->remember_sizes();
   }
 
   [[nodiscard]] index model() const { return model_of(expert_); }
   [[nodiscard]] index outputs() const { return outputs_of(expert_); }
-  [[nodiscard]] parameters& params() { return parameters_; }
-  [[nodiscard]] const parameters& params() const { return parameters_; }
 
   /// Inference into a new matrix.
   template <class X>
@@ -81,7 +90,7 @@ class dense_layer {
     forward_experts(expert_, std::span<const parameters>(&parameters_, 1), row_groups{1, offsets}, x_rows,
                     view_of(y_rows), memory.cache, pass_of(executor, memory));
     memory.tokens = x.rows();
-    memory.sizes = sizes_;
+    memory.sizes = this->sizes();
   }
   template <class X, class Y>
   void forward(const X& x, Y&& y, tape& memory) const {
@@ -97,10 +106,9 @@ class dense_layer {
     const in<T> x_rows = row_major<T>(x);
     const in<T> dy_rows = row_major<T>(dy);
     check_batch<T>(x_rows, dy_rows, memory.tokens, model(), outputs(), "dense_layer::backward");
-    if (!(memory.sizes == sizes_)) refuse("dense_layer::backward: the tape was recorded by a layer of other sizes");
-    walk<fields_of::storage>([](std::string_view name, const auto& w,
-                                const auto& d) { check_gradient(name, w, d, "dense_layer::backward"); },
-                             parameters_, grads);
+    if (!(memory.sizes == this->sizes()))
+      refuse("dense_layer::backward: the tape was recorded by a layer of other sizes");
+    this->check_gradients(grads, "dense_layer::backward");
     check_apart<T>(row_major<T>(dx), x_rows, "dense_layer::backward", "dx and x");  // before dx is resized
     check_apart<T>(row_major<T>(dx), dy_rows, "dense_layer::backward", "dx and dy");
     out<T> dx_rows = prepare<T>(dx, x.rows(), model(), "dense_layer::backward", "dx");
@@ -116,36 +124,8 @@ class dense_layer {
     backward(run_sequentially, x, dy, memory, dx, grads);
   }
 
-  [[nodiscard]] gradients zero_gradients() const {
-    gradients grads = parameters_;
-    set_zero(grads);
-    return grads;
-  }
-  static void set_zero(gradients& grads) {
-    walk<fields_of::storage>([](std::string_view, auto& d) { d.setZero(); }, grads);
-  }
-
-  /// f(name, w, dw) for every trained matrix.
-  template <class Gradients, class F>
-  void for_each_parameter(Gradients& grads, F&& f) {
-    walk<fields_of::training>(f, parameters_, grads);
-  }
-  /// f(name, w) for every matrix that belongs in a file.
-  template <class F>
-  void for_each_tensor(F&& f) {
-    walk<fields_of::storage>(f, parameters_);
-  }
-  template <class F>
-  void for_each_tensor(F&& f) const {
-    walk<fields_of::storage>(f, parameters_);
-  }
-
  private:
-  template <fields_of Which, class F, class... Parameters>
-  static void walk(F&& f, Parameters&... p) {
-    field_path path;
-    for_each_field<Expert, Which>(path, f, p...);
-  }
+  using trained_parameters<parameters, expert_walker<Expert>>::parameters_;
 
   template <class Executor>
   static pass<T, Executor> pass_of(const Executor& executor, tape& memory) {
@@ -153,8 +133,6 @@ class dense_layer {
   }
 
   HEADGATE_NO_UNIQUE_ADDRESS Expert expert_;
-  parameters parameters_;
-  shape_key sizes_;
 };
 
 template <class Expert, class Seed>

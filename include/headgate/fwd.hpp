@@ -20,6 +20,12 @@ struct routing;
 template <class T>
 struct routing_gradient;
 struct random_stream;
+template <class Head, class Score, class Select, class Weigh>
+struct gate;
+template <class Gate, class Expert, class Shared>
+class layer;
+template <class Expert>
+class dense_layer;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -15,6 +15,7 @@
 #include <headgate/parallel/sequential.hpp>
 #include <headgate/routing/capacity.hpp>
 #include <headgate/routing/combine.hpp>
+#include <headgate/trained_parameters.hpp>
 
 #include <type_traits>
 #include <utility>
@@ -33,7 +34,8 @@ struct layer_options {
 /// any batch, beside any neighbours and with any number of threads. Every member is safe to call from several threads
 /// at once with a workspace or tape each, as long as nobody changes the parameters.
 template <class Gate, class Expert, class Shared = no_shared_expert>
-class layer {
+class layer
+    : public trained_parameters<layer_parameters<Gate, Expert, Shared>, layer_parameters<Gate, Expert, Shared>> {
   static_assert(gate_policy<Gate>, "layer: Gate does not model headgate::gate_policy (docs/writing-a-gate.md)");
   static_assert(expert_policy<Expert>,
                 "layer: Expert does not model headgate::expert_policy (docs/writing-an-expert.md)");
@@ -61,7 +63,8 @@ class layer {
     parameters_.experts.resize(experts_of(gate_));
     for (auto& p : parameters_.experts) p = expert_.init(generator);
     if constexpr (has_shared) parameters_.shared = shared_.init(generator);
-    for_each_tensor(sizes_);
+    model_ = model();
+    this->remember_sizes();
   }
 
   [[nodiscard]] index model() const { return model_of(gate_); }
@@ -74,9 +77,6 @@ class layer {
   [[nodiscard]] const Expert& expert() const { return expert_; }
   [[nodiscard]] layer_options& options() { return options_; }
   [[nodiscard]] const layer_options& options() const { return options_; }
-
-  [[nodiscard]] parameters& params() { return parameters_; }
-  [[nodiscard]] const parameters& params() const { return parameters_; }
 
   /// Inference into a new matrix. Allocates; `forward` with a workspace does not.
   template <class X>
@@ -106,7 +106,7 @@ class layer {
     memory.used = memory.random;
     if (memory.training) memory.random = memory.random.next();
     memory.tokens = x.rows();
-    memory.sizes = sizes_;
+    memory.sizes = this->sizes();
   }
   template <class X, class Y>
   void forward(const X& x, Y&& y, tape& memory) const {
@@ -128,7 +128,7 @@ class layer {
     const in<T> dy_rows = row_major<T>(dy);
     check_backward(x_rows, dy_rows, memory, grads);
     memory.gradient.reset(memory.routing);
-    T loss{0};
+    T loss{0};  // losses may refuse, so they come before anything is written
     ((loss += static_cast<T>(losses(memory.routing, memory.gradient))),
      ...);  // may refuse, so before anything is written
 
@@ -153,32 +153,9 @@ class layer {
   T backward(const X& x, const DY& dy, tape& memory, DX&& dx, gradients& grads, const Losses&... losses)
   const { return backward(run_sequentially, x, dy, memory, dx, grads, losses...); }
 
-  /// Gradients of the parameters' shapes, all zero.
-  [[nodiscard]] gradients zero_gradients() const {
-    gradients grads = parameters_;
-    set_zero(grads);
-    return grads;
-  }
-  static void set_zero(gradients& grads) {
-    parameters::template walk<fields_of::storage>([](std::string_view, auto& d) { d.setZero(); }, grads);
-  }
-
-  /// f(name, w, dw) for every trained matrix: what optimisers walk.
-  template <class Gradients, class F>
-  void for_each_parameter(Gradients& grads, F&& f) {
-    parameters::template walk<fields_of::training>(f, parameters_, grads);
-  }
-  /// f(name, w) for every matrix that belongs in a file: trained ones, frozen ones and buffers.
-  template <class F>
-  void for_each_tensor(F&& f) {
-    parameters::template walk<fields_of::storage>(f, parameters_);
-  }
-  template <class F>
-  void for_each_tensor(F&& f) const {
-    parameters::template walk<fields_of::storage>(f, parameters_);
-  }
-
  private:
+  using trained_parameters<parameters, parameters>::parameters_;
+
   void check() const {
     check_positive("layer", "model", model());
     check_positive("layer", "experts", experts());
@@ -197,8 +174,17 @@ class layer {
     }
   }
 
+  /// Whoever changes an option through `gate()` can also change a size, for which there are no parameters.
+  void check_sizes() const {
+    if (model() != model_) refuse("layer: the gate now says model = ", model(), ", the layer was built for ", model_);
+    if (experts() != parameters_.experts.size())
+      refuse("layer: the gate now says experts = ", experts(), ", the layer was built for ",
+             parameters_.experts.size());
+  }
+
   template <class Executor, class Y>
   void run(const Executor& executor, in<T> x, Y& y, workspace& memory, bool training, random_stream random) const {
+    check_sizes();
     check_input<T>(x, model(), "layer::forward");
     const pass<T, Executor> pass{executor, memory.kernel_memory, training, random};
     memory.routing.reset(x.rows(), experts());
@@ -248,19 +234,22 @@ class layer {
   }
 
   void check_backward(in<T> x, in<T> dy, const tape& memory, const gradients& grads) const {
+    check_sizes();
     check_batch<T>(x, dy, memory.tokens, model(), outputs(), "layer::backward");
-    if (!(memory.sizes == sizes_))
+    if (!(memory.sizes == this->sizes()))
       refuse("layer::backward: the tape was recorded by a layer of other sizes (", memory.routing.experts,
              " experts, this one has ", experts(), ")");
-    parameters_.check_same_shapes(grads, "layer::backward");
+    if (grads.experts.size() != experts())
+      refuse("layer::backward: the gradients are for ", grads.experts.size(), " experts, the layer has ", experts(),
+             "; make them with zero_gradients()");
+    this->check_gradients(grads, "layer::backward");
   }
 
   HEADGATE_NO_UNIQUE_ADDRESS Gate gate_;
   HEADGATE_NO_UNIQUE_ADDRESS Expert expert_;
   HEADGATE_NO_UNIQUE_ADDRESS Shared shared_;
   layer_options options_;
-  parameters parameters_;
-  shape_key sizes_;
+  index model_ = 0;  // for which the parameters were made
 };
 
 template <class Gate, class Expert, class Seed>

@@ -5,7 +5,6 @@
 #include <headgate/checks.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
-#include <headgate/core/error.hpp>
 #include <headgate/core/field.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/core/scratch.hpp>
@@ -15,7 +14,6 @@
 #include <headgate/routing/routing.hpp>
 
 #include <cstdint>
-#include <string_view>
 #include <type_traits>
 
 namespace headgate {
@@ -46,17 +44,6 @@ struct layer_parameters {
     }
     const auto inside = path.enter("shared");
     for_each_field<Shared, Which>(path, f, self.shared, others.shared...);
-  }
-
-  /// Refuses gradients of other shapes than these parameters.
-  void check_same_shapes(const layer_parameters& gradients, const char* owner) const {
-    if (gradients.experts.size() != experts.size())
-      refuse(owner, ": the gradients are for ", gradients.experts.size(), " experts, the layer has ", experts.size(),
-             "; make them with zero_gradients()");
-    const auto check = [owner](std::string_view name, const auto& w, const auto& d) {
-      check_gradient(name, w, d, owner);
-    };
-    walk<fields_of::storage>(check, *this, gradients);
   }
 };
 

@@ -18,14 +18,14 @@ void check_second_pass(const Layer& layer, const Executor& executor, const Losse
   typename Layer::tape tape;
   auto grads = layer.zero_gradients();
   hg::matrix<T> y, dx;
-  const auto dy = random_matrix<T>(60, layer.outputs(), 1);
+  const auto dy = random_matrix<T>(60, layer.outputs(), {1});
   const auto infer = [&](const hg::matrix<T>& x) { layer.forward(executor, x, y, memory); };
   const auto train = [&](const hg::matrix<T>& x) {
     layer.forward(executor, x, y, tape);
     layer.backward(executor, x, dy, tape, dx, grads, losses...);
     Layer::set_zero(grads);
   };
-  const auto first = random_matrix<T>(60, layer.model(), 2), second = random_matrix<T>(60, layer.model(), 3);
+  const auto first = random_matrix<T>(60, layer.model(), {2}), second = random_matrix<T>(60, layer.model(), {3});
   CHECK(allocations_of([&] { infer(first); }) > 0);
   CHECK(allocations_of([&] { infer(second); }) == 0);
   train(first);
@@ -69,6 +69,13 @@ TEMPLATE_TEST_CASE("losses, low-rank and frozen experts and dropping tokens allo
                         hg::lora_expert<T>{.model = 24, .outputs = 9, .rank = 3, .dropout = T(0.2)},
                         hg::frozen{hg::linear_expert<T>{.model = 24, .outputs = 9}}, 1};
   check_second_pass(layer, hg::run_sequentially, hg::switch_balance<T>{}, hg::router_z<T>{}, hg::entropy_bonus<T>{});
+  hg::expert_counts counts;
+  const auto accumulating = [&counts](const hg::routing<T>& r, hg::routing_gradient<T>& d) {
+    counts.collect(r);
+    return hg::global_balance<T>{.counts = &counts}(r, d);
+  };
+  check_second_pass(layer, hg::run_sequentially, accumulating, hg::entropy_bonus<T>{});
+  CHECK(counts.total() == 3 * 60 * 2);
   for (const auto rule : {hg::drop::by_position, hg::drop::by_probability})
     check_second_pass(hg::layer{hg::softmax_topk_gate<T>{.head = {.model = 24, .experts = 6}, .select = {.k = 2}},
                                 hg::linear_expert<T>{.model = 24, .outputs = 9}, 1,

@@ -25,9 +25,9 @@ void check_ragged(const Gate& gate) {
   std::vector<hg::matrix<T>> x;
   std::vector<hg::index> slots;
   std::size_t largest = 0;
-  const auto dy = random_matrix<T>(60, 24, 1);
+  const auto dy = random_matrix<T>(60, 24, {1});
   for (std::uint64_t seed = 0; seed < 12; ++seed) {
-    x.push_back(random_matrix<T>(60, 24, 10 + seed));
+    x.push_back(random_matrix<T>(60, 24, {10 + seed}));
     decltype(tape) fresh;
     layer.forward(x.back(), y, fresh);
     slots.push_back(fresh.plan.slots());

@@ -19,7 +19,7 @@ void check_step(Optimiser optimiser) {
   typename decltype(head)::tape head_tape;
   auto grads = layer.zero_gradients();
   auto head_grads = head.zero_gradients();
-  const auto x = random_matrix<T>(60, 24, 1), dscores = random_matrix<T>(60, 10, 2);
+  const auto x = random_matrix<T>(60, 24, {1}), dscores = random_matrix<T>(60, 10, {2});
   hg::matrix<T> y, dy, dx, scores;
   const auto step = [&] {
     layer.forward(x, y, tape);

@@ -33,7 +33,7 @@ template <class Layer>
 void check_bits(const Layer& layer) {
   using T = typename Layer::scalar;
   constexpr hg::index most = 200;
-  const auto x = random_matrix<T>(most, layer.model(), 41);
+  const auto x = random_matrix<T>(most, layer.model(), {41});
   hg::matrix<T> alone(most, layer.outputs());
   typename Layer::workspace memory;
   for (hg::index t = 0; t < most; ++t) layer.forward(x.row(t), alone.row(t), memory);
@@ -67,7 +67,7 @@ auto train_once(const Layer& layer, const Executor& executor) {
     hg::matrix<T> y, dx;
     typename Layer::gradients grads;
   } r{{}, {}, layer.zero_gradients()};
-  const auto x = random_matrix<T>(150, layer.model(), 51), dy = random_matrix<T>(150, layer.outputs(), 52);
+  const auto x = random_matrix<T>(150, layer.model(), {51}), dy = random_matrix<T>(150, layer.outputs(), {52});
   typename Layer::tape tape;
   tape.random = {3, 1};
   layer.forward(executor, x, r.y, tape);
@@ -137,7 +137,7 @@ TEST_CASE("threads that share one const layer get the bits that each gets alone"
   const hg::layer layer{top_2<float>(), hg::swiglu_expert<float>{.model = 37, .hidden = 40}, 9};
   std::vector<hg::matrix<float>> x, alone, together(4);
   for (std::uint64_t i = 0; i < 4; ++i) {
-    x.push_back(random_matrix<float>(60, 37, i));
+    x.push_back(random_matrix<float>(60, 37, {i}));
     alone.push_back(layer(x.back()));
   }
   std::vector<std::thread> threads;
@@ -168,7 +168,7 @@ TEMPLATE_TEST_CASE("static and dynamic layers have the same bits, forward and ba
 }
 
 TEST_CASE("a tape in evaluation gives the bits of inference", "[layer][bits]") {
-  const auto x = random_matrix<float>(23, 37, 1);
+  const auto x = random_matrix<float>(23, 37, {1});
   const auto check = [&](const auto& layer) {
     typename std::remove_cvref_t<decltype(layer)>::tape tape;
     tape.training = false;

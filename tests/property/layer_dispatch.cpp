@@ -68,7 +68,7 @@ hg::matrix<double> naive(const Layer& layer, const hg::matrix<double>& x,
 }  // namespace
 
 TEST_CASE("a layer equals the naive loop over tokens", "[layer][dispatch]") {
-  const auto x = random_matrix<double>(33, 6, 1);
+  const auto x = random_matrix<double>(33, 6, {1});
   const auto check = [&](const auto& gate) {
     const hg::layer layer{gate, swiglu{.model = 6, .hidden = 11}, 2};
     typename std::remove_cvref_t<decltype(layer)>::workspace memory;
@@ -87,14 +87,14 @@ TEST_CASE("the counts of a top-k layer sum to tokens times k", "[layer][dispatch
                         swiglu{.model = 6, .hidden = 4}, 2};
   decltype(layer)::workspace memory;
   hg::matrix<double> y;
-  layer.forward(random_matrix<double>(29, 6, 1), y, memory);
+  layer.forward(random_matrix<double>(29, 6, {1}), y, memory);
   hg::index sum = 0;
   for (const hg::index count : memory.routing.load()) sum += count;
   CHECK(sum == 29 * 3);
 }
 
 TEST_CASE("the result does not depend on the order of the assignments", "[layer][dispatch]") {
-  const auto x = random_matrix<double>(9, 6, 1), dy = random_matrix<double>(9, 6, 2);
+  const auto x = random_matrix<double>(9, 6, {1}), dy = random_matrix<double>(9, 6, {2});
   hg::layer layer{scripted_gate{6, 5, some_assignments()}, swiglu{.model = 6, .hidden = 4}, 2};
   const auto run = [&] {
     hg::matrix<double> y, dx;
@@ -125,7 +125,7 @@ TEST_CASE("an expert with no token gets exactly zero gradient", "[layer][dispatc
   hg::layer layer{scripted_gate{6, 5, some_assignments()},
                   hg::ffn_expert<double, hg::relu, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 6, .hidden = 4},
                   2};
-  const auto x = random_matrix<double>(9, 6, 1), dy = random_matrix<double>(9, 6, 2);
+  const auto x = random_matrix<double>(9, 6, {1}), dy = random_matrix<double>(9, 6, {2});
   hg::matrix<double> y, dx;
   decltype(layer)::tape tape;
   auto grads = layer.zero_gradients();
@@ -140,7 +140,7 @@ TEST_CASE("an expert with no token gets exactly zero gradient", "[layer][dispatc
 TEST_CASE("a permutation of the tokens permutes the outputs and the gradients of the inputs", "[layer][dispatch]") {
   const hg::layer layer{hg::renormalised_topk_gate<double>{.head = {.model = 6, .experts = 5}, .select = {.k = 2}},
                         swiglu{.model = 6, .hidden = 4}, 2};
-  const auto x = random_matrix<double>(31, 6, 1), dy = random_matrix<double>(31, 6, 2);
+  const auto x = random_matrix<double>(31, 6, {1}), dy = random_matrix<double>(31, 6, {2});
   std::vector<hg::index> order(31);
   for (std::size_t i = 0; i < 31; ++i) order[i] = static_cast<hg::index>(i);
   shuffle(order, 3);
@@ -176,7 +176,7 @@ TEST_CASE("an empty batch, one token, all tokens on one expert and a token witho
                                        {2, {}}}) {
     CAPTURE(tokens, script.size());
     layer.gate().script = script;
-    const auto x = random_matrix<double>(tokens, 6, 1), dy = random_matrix<double>(tokens, 6, 2);
+    const auto x = random_matrix<double>(tokens, 6, {1}), dy = random_matrix<double>(tokens, 6, {2});
     hg::matrix<double> y, dx;
     decltype(layer)::tape tape;
     auto grads = layer.zero_gradients();
@@ -209,7 +209,7 @@ TEST_CASE("a dropped token gets the shared expert alone and sends no gradient", 
   hg::layer layer{scripted_gate{6, 2, {{0, 0, 0.5}, {1, 0, 0.5}, {2, 0, 0.9}, {3, 1, 0.5}}},
                   swiglu{.model = 6, .hidden = 4}, shared, 2,
                   hg::layer_options{.capacity = {.factor = 0.5, .drop = hg::drop::by_probability}}};  // one each
-  const auto x = random_matrix<double>(4, 6, 1), dy = random_matrix<double>(4, 6, 2);
+  const auto x = random_matrix<double>(4, 6, {1}), dy = random_matrix<double>(4, 6, {2});
   hg::matrix<double> y, dx;
   decltype(layer)::tape tape;
   auto grads = layer.zero_gradients();
@@ -229,7 +229,7 @@ TEST_CASE("a dropped token gets the shared expert alone and sends no gradient", 
 TEST_CASE("a dropped token of a layer without a shared expert is zero", "[layer][dispatch]") {
   const hg::layer layer{scripted_gate{6, 2, {{0, 0, 0.5}, {1, 0, 0.5}}}, swiglu{.model = 6, .hidden = 4}, 2,
                         hg::layer_options{.capacity = {.factor = 0.5}}};
-  const auto y = layer(random_matrix<double>(2, 6, 1));
+  const auto y = layer(random_matrix<double>(2, 6, {1}));
   CHECK(y.row(1).isZero(0));
   CHECK_FALSE(y.row(0).isZero(0));
 }
@@ -237,8 +237,8 @@ TEST_CASE("a dropped token of a layer without a shared expert is zero", "[layer]
 TEST_CASE("a gate that names a token or an expert that does not exist is refused before y is written",
           "[layer][dispatch]") {
   hg::layer layer{scripted_gate{6, 2, {{0, 2, 0.5}}}, swiglu{.model = 6, .hidden = 4}, 2};
-  const auto x = random_matrix<double>(2, 6, 1);
-  hg::matrix<double> y = random_matrix<double>(2, 6, 3);
+  const auto x = random_matrix<double>(2, 6, {1});
+  hg::matrix<double> y = random_matrix<double>(2, 6, {3});
   const hg::matrix<double> before = y;
   decltype(layer)::workspace memory;
   const auto said = [&] { return refusal([&] { layer.forward(x, y, memory); }); };

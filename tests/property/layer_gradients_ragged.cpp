@@ -2,33 +2,60 @@
 // Gradients of whole layers: the gates that pick any number of experts, with every expert; dropped tokens; losses.
 #include "support/every_expert.hpp"
 
-#include <headgate/losses/entropy.hpp>
-#include <headgate/losses/router_z.hpp>
-#include <headgate/losses/switch_balance.hpp>
+#include <headgate/losses/expert_counts.hpp>
+#include <headgate/losses/global_balance.hpp>
+
+#include <vector>
 
 using namespace headgate_test;
 
-TEST_CASE("adamole_gate with every expert has the right gradients", "[layer][gradient]") {
-  check_with_every_expert(hg::adamole_gate<double>{.head = {.model = model, .experts = experts}});
+TEST_CASE("adamole_gate with every expert and routing losses has the right gradients", "[layer][gradient]") {
+  check_with_every_expert_and_loss(hg::adamole_gate<double>{.head = {.model = model, .experts = experts}});
 }
 
-TEST_CASE("top_p_gate with every expert has the right gradients", "[layer][gradient]") {
-  check_with_every_expert(
+TEST_CASE("top_p_gate with every expert and routing losses has the right gradients", "[layer][gradient]") {
+  check_with_every_expert_and_loss(
       hg::top_p_gate<double>{.head = {.model = model, .experts = experts}, .select = {.mass = 0.6}});
 }
 
-TEST_CASE("relu_gate with every expert has the right gradients", "[layer][gradient]") {
-  check_with_every_expert(hg::relu_gate<double>{.head = {.model = model, .experts = experts}});
+TEST_CASE("relu_gate with every expert and routing losses has the right gradients", "[layer][gradient]") {
+  check_with_every_expert_and_loss(hg::relu_gate<double>{.head = {.model = model, .experts = experts}});
 }
 
 TEST_CASE("a layer that drops tokens and has three losses has the right gradients", "[layer][gradient]") {
-  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability}) {
-    hg::layer layer{hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}},
-                    hg::swiglu_expert<double>{.model = model, .hidden = 3},
-                    hg::ffn_expert<double, hg::gelu>{.model = model, .hidden = 2}, 17,
-                    hg::layer_options{.capacity = {.factor = 0.7, .drop = rule}}};
-    perturb(layer);
-    check_layer_gradients(layer, 9, true, hg::switch_balance<double>{.weight = 0.3},
-                          hg::router_z<double>{.weight = 0.2}, hg::entropy_bonus<double>{.weight = 0.1});
+  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability})
+    check_disturbed(
+        hg::layer{hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}},
+                  hg::swiglu_expert<double>{.model = model, .hidden = 3},
+                  hg::ffn_expert<double, hg::gelu>{.model = model, .hidden = 2}, 17,
+                  hg::layer_options{.capacity = {.factor = 0.7, .drop = rule}}},
+        9, hg::switch_balance<double>{.weight = 0.3}, hg::router_z<double>{.weight = 0.2},
+        hg::entropy_bonus<double>{.weight = 0.1});
+}
+
+TEST_CASE("global balance and the entropy bonus have the right gradients in a layer, the counts being constants",
+          "[layer][gradient]") {
+  hg::layer layer{hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}},
+                  hg::swiglu_expert<double>{.model = model, .hidden = 3}, 17};
+  layer.for_each_tensor(disturb_all{{900}});
+  const std::vector<hg::matrix<double>> micro_batches = {random_matrix(6, model, {31}), random_matrix(9, model, {32}),
+                                                         random_matrix(4, model, {33})};
+  const auto check = [&](const hg::matrix<double>& x, const hg::expert_counts& counts) {
+    for (const bool training : {true, false})
+      CHECK(hg::testing::check_layer_gradients(layer, x, strict(training),
+                                               hg::global_balance<double>{.weight = 0.6, .counts = &counts},
+                                               hg::entropy_bonus<double>{.weight = 0.1}));
+  };
+  hg::expert_counts pooled;
+  decltype(layer)::workspace memory;
+  hg::matrix<double> y;
+  for (const auto& x : micro_batches) {
+    hg::expert_counts own;
+    layer.forward(x, y, memory);
+    own.collect(memory.routing);
+    pooled.merge(own);
+    check(x, own);
   }
+  CHECK(pooled.total() == 2 * (6 + 9 + 4));
+  for (const auto& x : micro_batches) check(x, pooled);
 }

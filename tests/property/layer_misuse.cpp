@@ -20,13 +20,21 @@ swiglu_layer make(hg::index experts = 4, hg::index hidden = 5) {
           hg::swiglu_expert<float>{.model = 6, .hidden = hidden}, 3};
 }
 
+/// A selection that is wrong.
+struct fifth_expert {
+  hg::index operator()(const float*, hg::index, hg::index* ids) const {
+    ids[0] = 4;
+    return 1;
+  }
+};
+
 /// A layer, a tape with a forward on it, and all that a refused call must leave alone.
 struct setting {
   swiglu_layer layer = make();
   swiglu_layer::tape tape;
   swiglu_layer::gradients grads = layer.zero_gradients();
-  hg::matrix<float> x = random_matrix<float>(7, 6, 1), dy = random_matrix<float>(7, 6, 2);
-  hg::matrix<float> y, dx = random_matrix<float>(7, 6, 3);
+  hg::matrix<float> x = random_matrix<float>(7, 6, {1}), dy = random_matrix<float>(7, 6, {2});
+  hg::matrix<float> y, dx = random_matrix<float>(7, 6, {3});
 
   setting() {
     layer.forward(x, y, tape);
@@ -68,7 +76,7 @@ struct setting {
 
 TEST_CASE("x of another width is refused with both numbers", "[layer][misuse]") {
   setting s;
-  CHECK(s.refused_forward(random_matrix<float>(7, 5, 1)) ==
+  CHECK(s.refused_forward(random_matrix<float>(7, 5, {1})) ==
         "layer::forward: x has 5 columns, the layer was built for model = 6");
 }
 
@@ -102,7 +110,7 @@ TEST_CASE("finite x whose logits overflow are refused with token and expert", "[
 
 TEST_CASE("y of another size that cannot be resized is refused, and nothing is written", "[layer][misuse]") {
   setting s;
-  hg::matrix<float> memory = random_matrix<float>(9, 8, 4);
+  hg::matrix<float> memory = random_matrix<float>(9, 8, {4});
   const auto before = memory;
   swiglu_layer::workspace workspace;
   CHECK(refusal([&] { s.layer.forward(s.x, memory.topLeftCorner(6, 6), workspace); }) ==
@@ -155,6 +163,52 @@ TEST_CASE("a tape without a forward, or after a refused one, cannot go backward"
   CHECK(refusal([&] { s.layer.backward(s.x, s.dy, s.tape, s.dx, s.grads); }).empty());
 }
 
+TEST_CASE("NaN and infinity in dy are refused with their place", "[layer][misuse]") {
+  setting s;
+  for (const hg::index row : {0, 6})
+    for (const hg::index column : {0, 5})
+      for (const float bad : {not_a_number<float>, infinity<float>, -infinity<float>}) {
+        auto dy = s.dy;
+        dy(row, column) = bad;
+        CHECK(s.refused_backward(s.x, dy, s.tape, s.dx, s.grads) == hg::sentence("layer::backward: dy holds ", bad,
+                                                                                 " at row ", row, ", column ", column,
+                                                                                 ", values must be finite"));
+      }
+  CHECK(refusal([&] { s.layer.backward(s.x, s.dy, s.tape, s.dx, s.grads); }).empty());
+}
+
+TEST_CASE("a size that was changed through gate() is refused with both numbers", "[layer][misuse]") {
+  const auto check = [](const auto& change, const std::string& sentence) {
+    setting s;
+    const auto gate_before = s.layer.gate();
+    const auto y_before = s.y;
+    swiglu_layer::workspace memory;
+    change(s.layer.gate().head);
+    CHECK(s.refused_backward(s.x, s.dy, s.tape, s.dx, s.grads) == sentence);
+    CHECK(refusal([&] { s.layer.forward(s.x, s.y, memory); }) == sentence);
+    CHECK(refusal([&] { s.layer.forward(s.x, s.y, s.tape); }) == sentence);
+    CHECK(same_matrix(s.y, y_before));
+    s.layer.gate() = gate_before;
+    CHECK(same_matrix(s.layer(s.x), y_before));
+  };
+  check([](auto& head) { head.experts = 6; }, "layer: the gate now says experts = 6, the layer was built for 4");
+  check([](auto& head) { head.experts = 3; }, "layer: the gate now says experts = 3, the layer was built for 4");
+  check([](auto& head) { head.model = 7; }, "layer: the gate now says model = 7, the layer was built for 6");
+  check([](auto& head) { head.model = 5; }, "layer: the gate now says model = 5, the layer was built for 6");
+}
+
+TEST_CASE("a user's selection of experts that do not exist is refused before y is written", "[layer][misuse]") {
+  const hg::layer layer{
+      hg::gate{hg::linear_head<float>{.model = 6, .experts = 4}, hg::softmax{}, fifth_expert{}, hg::renormalised{}},
+      hg::linear_expert<float>{.model = 6, .outputs = 6}, 3};
+  decltype(layer)::workspace memory;
+  auto y = random_matrix<float>(7, 6, {1});
+  const auto before = y;
+  CHECK(refusal([&] { layer.forward(random_matrix<float>(7, 6, {2}), y, memory); }) ==
+        "gate::route: the selection names expert 4 for token 0, the gate has 4");
+  CHECK(same_matrix(y, before));
+}
+
 TEST_CASE("a tape of another batch is refused with both sizes", "[layer][misuse]") {
   setting s;
   CHECK(s.refused_backward(s.x.topRows(5), s.dy.topRows(5), s.tape, s.dx, s.grads) ==
@@ -165,7 +219,7 @@ TEST_CASE("a tape of another batch is refused with both sizes", "[layer][misuse]
         "layer::backward: dy is 6 x 6, it must be 7 x 6");
   CHECK(s.refused_backward(s.x, s.dy.leftCols(4), s.tape, s.dx, s.grads) ==
         "layer::backward: dy is 7 x 4, it must be 7 x 6");
-  hg::matrix<float> memory = random_matrix<float>(9, 9, 4);
+  hg::matrix<float> memory = random_matrix<float>(9, 9, {4});
   CHECK(s.refused_backward(s.x, s.dy, s.tape, memory.topLeftCorner(7, 7), s.grads) ==
         "layer::backward: dx is 7 x 7, it must be 7 x 6");
 }

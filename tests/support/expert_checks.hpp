@@ -13,17 +13,7 @@
 
 namespace headgate_test {
 
-/// Moves every parameter, so that none is at a value it starts from (a zero bias, LoRA's zero matrix).
-template <class Policy, class Params>
-void perturb(Params& p, std::uint64_t seed) {
-  hg::field_path path;
-  auto f = [&](std::string_view, auto& w) {
-    w += typename Policy::scalar(0.3) * random_matrix<typename Policy::scalar>(w.rows(), w.cols(), ++seed);
-  };
-  hg::for_each_field<Policy, hg::fields_of::storage>(path, f, p);
-}
-
-/// Some experts with perturbed parameters and a ragged batch for them; the second expert has no row.
+/// Some experts with disturbed parameters and a ragged batch for them; the second expert has no row.
 template <class Expert>
 struct bank {
   using T = typename Expert::scalar;
@@ -32,10 +22,12 @@ struct bank {
     std::mt19937_64 generator(seed);
     for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
       params.push_back(expert.init(generator));
-      perturb<Expert>(params.back(), 100 * seed + e);
+      hg::field_path path;
+      disturb_all disturb{{100 * seed + e}};
+      hg::for_each_field<Expert, hg::fields_of::storage>(path, disturb, params.back());
     }
-    x = random_matrix<T>(6, hg::model_of(expert), seed + 7);
-    dy = random_matrix<T>(slots(), hg::outputs_of(expert), seed + 8);
+    x = random_matrix<T>(6, hg::model_of(expert), {seed + 7});
+    dy = random_matrix<T>(slots(), hg::outputs_of(expert), {seed + 8});
   }
 
   [[nodiscard]] hg::index slots() const { return offsets.back(); }
@@ -91,13 +83,13 @@ void check_expert_gradients(const Expert& expert) {
   hg::matrix<double> dx = hg::matrix<double>::Zero(b.x.rows(), b.x.cols());
   for (hg::index s = 0; s < b.slots(); ++s) dx.row(b.rows[static_cast<std::size_t>(s)]) += dx_slots.row(s);
 
-  const std::function<double()> loss = [&] { return b.forward().cwiseProduct(b.dy).sum(); };
-  check_gradient("x", b.x, dx, loss);
+  const auto loss = [&] { return b.forward().cwiseProduct(b.dy).sum(); };
+  CHECK(hg::testing::gradient_check(loss, {{"x", b.x, dx}}, strict()));
   for (std::size_t e = 0; e < b.params.size(); ++e) {
     hg::field_path path;
     const auto guard = path.enter(static_cast<hg::index>(e));
     auto f = [&](std::string_view name, auto& w, const auto& dw) {
-      check_gradient(name, w, dw, loss);
+      CHECK(hg::testing::gradient_check(loss, {{name, w, dw}}, strict()));
       if (e == 1) CHECK(dw.isZero(0));  // the expert without a row
     };
     hg::for_each_field<Expert, hg::fields_of::training>(path, f, b.params[e], dp[e]);

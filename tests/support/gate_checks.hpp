@@ -110,9 +110,9 @@ routed<Gate> copying(const Gate& gate) {
 }
 
 /// A score stage with its parameters and cache, alone.
-template <class Score>
+template <class Score, class Scalar = double>
 struct scored {
-  using T = double;
+  using T = Scalar;
   using params = typename hg::detail::params_of<Score>::type;
   Score score;
   hg::gate_shape shape;

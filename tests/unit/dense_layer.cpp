@@ -16,22 +16,8 @@ using linear = hg::linear_expert<double, hg::dynamic, hg::dynamic, hg::biases::u
 /// Gradients of everything, in training with noise that repeats.
 template <class Expert>
 void check_gradients(hg::dense_layer<Expert> layer) {
-  layer.for_each_tensor([](std::string_view, auto& w) { w += 0.3 * random_matrix<double>(w.rows(), w.cols(), 8); });
-  auto x = random_matrix<double>(7, layer.model(), 1);
-  const auto dy = random_matrix<double>(7, layer.outputs(), 2);
-  typename hg::dense_layer<Expert>::tape tape;
-  hg::matrix<double> y, dx;
-  const auto loss = [&] {
-    tape.random = {5, 1};
-    layer.forward(x, y, tape);
-    return y.cwiseProduct(dy).sum();
-  };
-  loss();
-  auto grads = layer.zero_gradients();
-  layer.backward(x, dy, tape, dx, grads);
-  check_gradient("x", x, dx, loss);
-  layer.for_each_parameter(grads,
-                           [&](std::string_view name, auto& w, const auto& dw) { check_gradient(name, w, dw, loss); });
+  layer.for_each_tensor(disturb_all{{8}});
+  CHECK(hg::testing::check_layer_gradients(layer, random_matrix(7, layer.model(), {1}), strict()));
 }
 
 }  // namespace
@@ -43,7 +29,7 @@ TEST_CASE("dense_layer has the right gradients", "[dense_layer]") {
 
 TEST_CASE("dense_layer applies its expert to every token", "[dense_layer]") {
   const hg::dense_layer layer{linear{.model = 5, .outputs = 3}, 1};
-  const auto x = random_matrix<double>(150, 5, 1);
+  const auto x = random_matrix<double>(150, 5, {1});
   const auto y = layer(x);
   CHECK((y - x * layer.params().weight.transpose()).norm() < 1e-13);
   CHECK(layer(hg::matrix<double>(0, 5)).rows() == 0);
@@ -52,7 +38,7 @@ TEST_CASE("dense_layer applies its expert to every token", "[dense_layer]") {
 
 TEST_CASE("dense_layer has the same bits with any number of threads", "[dense_layer]") {
   const hg::dense_layer layer{hg::ffn_expert<float>{.model = 40, .hidden = 90}, 1};
-  const auto x = random_matrix<float>(200, 40, 1), dy = random_matrix<float>(200, 40, 2);
+  const auto x = random_matrix<float>(200, 40, {1}), dy = random_matrix<float>(200, 40, {2});
   const auto run = [&](const auto& executor) {
     hg::matrix<float> y, dx;
     decltype(layer)::tape tape;
@@ -71,7 +57,7 @@ TEST_CASE("dense_layer's dropout follows the tape's stream, moves on in training
           "[dense_layer]") {
   hg::dense_layer layer{hg::lora_expert<double>{.model = 5, .outputs = 3, .rank = 2, .dropout = 0.4}, 1};
   layer.params().up.setOnes();
-  const auto x = random_matrix<double>(7, 5, 1);
+  const auto x = random_matrix<double>(7, 5, {1});
   decltype(layer)::tape tape;
   tape.random = {5, 3};
   hg::matrix<double> first, second, again;
@@ -99,9 +85,9 @@ TEST_CASE("dense_layer names its parameters as its expert does", "[dense_layer]"
 TEST_CASE("dense_layer refuses what does not fit, and changes nothing", "[dense_layer]") {
   using layer_type = hg::dense_layer<linear>;
   const layer_type layer{linear{.model = 5, .outputs = 3}, 1}, other{linear{.model = 5, .outputs = 4}, 1};
-  auto x = random_matrix<double>(7, 5, 1);
-  const auto dy = random_matrix<double>(7, 3, 2);
-  hg::matrix<double> y = random_matrix<double>(2, 2, 3), dx = random_matrix<double>(7, 5, 4);
+  auto x = random_matrix<double>(7, 5, {1});
+  const auto dy = random_matrix<double>(7, 3, {2});
+  hg::matrix<double> y = random_matrix<double>(2, 2, {3}), dx = random_matrix<double>(7, 5, {4});
   const auto y_before = y, dx_before = dx;
   layer_type::tape tape;
   auto grads = layer.zero_gradients();
@@ -115,7 +101,7 @@ TEST_CASE("dense_layer refuses what does not fit, and changes nothing", "[dense_
   CHECK(refusal([] {
           layer_type{linear{.model = 5, .outputs = 0}, 1};
         }) == "linear_expert: outputs is 0, it must be at least 1");
-  CHECK(forward(random_matrix<double>(7, 4, 1)) ==
+  CHECK(forward(random_matrix<double>(7, 4, {1})) ==
         "dense_layer::forward: x has 4 columns, the layer was built for model = 5");
   auto bad = x;
   bad(6, 4) = infinity<double>;
@@ -130,6 +116,12 @@ TEST_CASE("dense_layer refuses what does not fit, and changes nothing", "[dense_
   CHECK(backward(x.leftCols(4), dy, tape, grads) ==
         "dense_layer::backward: x is 7 x 4, the tape was recorded with 7 x 5");
   CHECK(backward(x, dy.leftCols(2), tape, grads) == "dense_layer::backward: dy is 7 x 2, it must be 7 x 3");
+  auto bad_dy = dy;
+  bad_dy(3, 1) = -infinity<double>;
+  CHECK(backward(x, bad_dy, tape, grads) ==
+        "dense_layer::backward: dy holds -inf at row 3, column 1, values must be finite");
+  bad_dy(3, 1) = not_a_number<double>;
+  CHECK_THAT(backward(x, bad_dy, tape, grads), contains("nan at row 3, column 1, values must be finite"));
   auto foreign = other.zero_gradients();
   CHECK_THAT(backward(x, dy, tape, foreign), contains("the gradient of weight is 4 x 5, the parameter is 3 x 5"));
   layer_type::tape foreign_tape;

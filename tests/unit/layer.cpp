@@ -67,7 +67,7 @@ TEST_CASE("a layer tells its sizes", "[layer]") {
   const hg::layer layer{hg::topk_gate<float>{.head = {.model = 6, .experts = 3}, .select = {.k = 1}},
                         hg::linear_expert<float>{.model = 6, .outputs = 4}, 3};
   CHECK((layer.model() == 6 && layer.outputs() == 4 && layer.experts() == 3));
-  CHECK(layer(random_matrix<float>(5, 6, 1)).cols() == 4);
+  CHECK(layer(random_matrix<float>(5, 6, {1})).cols() == 4);
 }
 
 TEST_CASE("the seed decides the parameters, the same on every platform", "[layer]") {
@@ -82,9 +82,9 @@ TEST_CASE("the seed decides the parameters, the same on every platform", "[layer
 
 TEST_CASE("maps and blocks of larger matrices are read and written where they are", "[layer]") {
   const hg::layer layer = make();
-  const auto x = random_matrix<float>(7, 6, 1);
+  const auto x = random_matrix<float>(7, 6, {1});
   const auto expected = layer(x);
-  hg::matrix<float> wide = random_matrix<float>(9, 11, 2), target = random_matrix<float>(9, 13, 3);
+  hg::matrix<float> wide = random_matrix<float>(9, 11, {2}), target = random_matrix<float>(9, 13, {3});
   wide.block(1, 2, 7, 6) = x;
   const auto before = target;
   ffn_layer::workspace memory;
@@ -108,10 +108,10 @@ TEST_CASE("maps and blocks of larger matrices are read and written where they ar
 
 TEST_CASE("strided gradients are read and written where they are", "[layer]") {
   const hg::layer layer = make();
-  const auto x = random_matrix<float>(7, 6, 1), dy = random_matrix<float>(7, 6, 2);
+  const auto x = random_matrix<float>(7, 6, {1}), dy = random_matrix<float>(7, 6, {2});
   ffn_layer::tape tape;
   const auto [y, dx, grads] = step(layer, tape, x, dy);
-  hg::matrix<float> wide = random_matrix<float>(7, 20, 3);
+  hg::matrix<float> wide = random_matrix<float>(7, 20, {3});
   const auto before = wide;
   wide.middleCols(1, 6) = dy;
   auto again = layer.zero_gradients();
@@ -123,11 +123,11 @@ TEST_CASE("strided gradients are read and written where they are", "[layer]") {
 
 TEST_CASE("backward overwrites dx, adds to the gradients, and may be repeated", "[layer]") {
   const hg::layer layer = make();
-  const auto x = random_matrix<float>(7, 6, 1), dy = random_matrix<float>(7, 6, 2);
+  const auto x = random_matrix<float>(7, 6, {1}), dy = random_matrix<float>(7, 6, {2});
   ffn_layer::tape tape;
   const auto [y, dx, once] = step(layer, tape, x, dy);
   auto twice = once;
-  hg::matrix<float> other = random_matrix<float>(7, 6, 5);
+  hg::matrix<float> other = random_matrix<float>(7, 6, {5});
   layer.backward(x, dy, tape, other, twice);
   CHECK(same_matrix(other, dx));
   ffn_layer::parameters::walk<hg::fields_of::storage>(
@@ -137,9 +137,9 @@ TEST_CASE("backward overwrites dx, adds to the gradients, and may be repeated", 
   CHECK(same_parameters(twice, layer.zero_gradients()));
 }
 
-TEST_CASE("copies compute the same bits and are independent; a moved layer and tape go on", "[layer]") {
+TEST_CASE("copies compute the same bits and are independent, and a moved layer and tape go on", "[layer]") {
   hg::layer original = make();
-  const auto x = random_matrix<float>(7, 6, 1), dy = random_matrix<float>(7, 6, 2);
+  const auto x = random_matrix<float>(7, 6, {1}), dy = random_matrix<float>(7, 6, {2});
   const auto expected = original(x);
   hg::layer copy = original;
   CHECK(same_matrix(copy(x), expected));
@@ -165,7 +165,7 @@ TEST_CASE("copies compute the same bits and are independent; a moved layer and t
 TEST_CASE("noise follows the tape's stream, moves on after each training pass, and can be repeated", "[layer]") {
   const hg::layer layer{hg::noisy_topk_gate<float>{.head = {.model = 6, .experts = 4}, .select = {.k = 2}},
                         hg::linear_expert<float>{.model = 6, .outputs = 3}, 1};
-  const auto x = random_matrix<float>(9, 6, 1);
+  const auto x = random_matrix<float>(9, 6, {1});
   decltype(layer)::tape tape;
   hg::matrix<float> first, second, again;
   layer.forward(x, first, tape);
@@ -184,7 +184,7 @@ TEST_CASE("noise follows the tape's stream, moves on after each training pass, a
 TEST_CASE("options of the policies may change between passes", "[layer]") {
   hg::layer layer{hg::temperature_gate<float>{.head = {.model = 6, .experts = 4}},
                   hg::linear_expert<float>{.model = 6, .outputs = 3}, 1};
-  const auto x = random_matrix<float>(9, 6, 1);
+  const auto x = random_matrix<float>(9, 6, {1});
   const auto warm = layer(x);
   layer.gate().score.temperature = 0.1f;
   CHECK_FALSE(same_matrix(layer(x), warm));

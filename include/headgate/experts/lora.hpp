@@ -21,8 +21,8 @@ inline namespace HEADGATE_ABI {
 /// y = (alpha / rank) dropout(x) down' up'
 ///
 /// down (rank x model) starts uniform in +-1/sqrt(model) (Kaiming with a = sqrt 5), up (outputs x rank) at zero, so a
-/// fresh layer of LoRA experts beside a frozen base computes the base exactly. Dropout acts in training only, with one
-/// mask for each token and expert.
+/// fresh layer of LoRA experts beside a frozen base computes the base exactly. Dropout (the paper's runs use 0.05, the
+/// default here is none) acts in training only, with one mask for each token and expert.
 template <std::floating_point T, index Model = dynamic, index Outputs = dynamic, index Rank = dynamic>
 struct lora_expert {
   using scalar = T;
@@ -50,6 +50,7 @@ struct lora_expert {
     check_positive("lora_expert", "model", model);
     check_positive("lora_expert", "outputs", outputs);
     check_positive("lora_expert", "rank", rank);
+    if (!std::isfinite(alpha)) refuse("lora_expert: alpha is ", alpha, ", it must be finite");
     if (!(dropout >= 0 && dropout < 1)) refuse("lora_expert: dropout is ", dropout, ", it must lie in [0, 1)");
   }
 

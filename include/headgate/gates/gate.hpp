@@ -15,6 +15,7 @@
 #include <headgate/routing/routing.hpp>
 
 #include <tuple>
+#include <utility>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -46,11 +47,12 @@ struct gate {
   struct cache {
     typename Head::cache head;
     HEADGATE_NO_UNIQUE_ADDRESS typename detail::cache_of<Score>::type score;
-    array<index> first;   // (tokens + 1): assignments of token t are [first[t], first[t + 1])
-    array<index> ids;     // (experts), working memory of one row, as are the next three
-    scratch<T> row;       // (1 x experts)
-    scratch<T> weights;   // (1 x experts)
-    scratch<T> selected;  // (3 x experts): scores, gradients of the weights and of the scores
+    array<index> first;     // (tokens + 1): assignments of token t are [first[t], first[t + 1])
+    array<index> named_by;  // (experts): the last token that selected it
+    array<index> ids;       // (experts), working memory of one row, as are the next three
+    scratch<T> row;         // (1 x experts)
+    scratch<T> weights;     // (1 x experts)
+    scratch<T> selected;    // (3 x experts): scores, gradients of the weights and of the scores
   };
   static constexpr auto fields = std::tuple_cat(detail::stage_field<Head, params>(&params::head),
                                                 detail::stage_field<Score, params>(&params::score),
@@ -128,20 +130,31 @@ struct gate {
     c.selected.resize(3, experts());
     c.first.resize(r.tokens + 1);
     c.first[0] = 0;
+    c.named_by.assign(experts(), -1);
     for (index t = 0; t < r.tokens; ++t) {
       index count = 0;
       if constexpr (requires { typename Select::params; })
         count = select(p.select, r.scores.row(t), experts(), c.ids.data(), c.row.data());
       else
         count = select(static_cast<const T*>(r.scores.row(t)), experts(), c.ids.data());
-      for (index i = 0; i < count; ++i) {
-        if (c.ids[i] < 0 || c.ids[i] >= experts())
-          refuse("gate::route: the selection names expert ", c.ids[i], " for token ", t, ", the gate has ", experts());
-        c.selected(0, i) = r.scores(t, c.ids[i]);
-      }
+      check_selection(c, t, count);
+      for (index i = 0; i < count; ++i) c.selected(0, i) = r.scores(t, c.ids[i]);
       weigh.forward(static_cast<const T*>(c.selected.row(0)), count, c.weights.data());
       for (index i = 0; i < count; ++i) r.assignments.push_back({t, c.ids[i], c.weights(0, i)});
       c.first[t + 1] = r.assignments.size();
+    }
+  }
+
+  /// A selection may be a user's: its count and its ids are refused where they are wrong.
+  void check_selection(cache& c, index token, index count) const {
+    if (count < 0 || count > experts())
+      refuse("gate::route: the selection names ", count, " experts for token ", token, ", the gate has ", experts());
+    for (index i = 0; i < count; ++i) {
+      const index e = c.ids[i];
+      if (e < 0 || e >= experts())
+        refuse("gate::route: the selection names expert ", e, " for token ", token, ", the gate has ", experts());
+      if (std::exchange(c.named_by[e], token) == token)
+        refuse("gate::route: the selection names expert ", e, " twice for token ", token);
     }
   }
 

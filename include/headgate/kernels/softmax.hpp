@@ -11,6 +11,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -38,19 +39,32 @@ void softmax_row(const T* z, T* p, index n) {
   for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, lanes.load(p) / sum); });
 }
 
+/// softmax_row of z / temperature, for a temperature > 0. p may be z. The maximum is taken away before the division, so
+/// that the smallest temperatures give one-hot rows and the largest uniform ones, not inf - inf.
+template <class Arch = xsimd::default_arch, class T>
+void softmax_row_at(const T* z, std::type_identity_t<T> temperature, T* p, index n) {
+  using batch = xsimd::batch<T, Arch>;
+  const batch largest(max_row<Arch>(z, n));
+  const batch divisor(temperature);
+  for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, (lanes.load(z) - largest) / divisor); });
+  softmax_row<Arch>(static_cast<const T*>(p), p, n);
+}
+
 /// Softmax of each row of z (rows x cols) into p (rows x cols). p may be z.
 template <class Arch = xsimd::default_arch, class T>
 void softmax_rows(read_view<T> z, view<T> p) {
   for (index r = 0; r < p.rows; ++r) softmax_row<Arch>(z.row(r), p.row(r), p.cols);
 }
 
-/// Adds to dz_j the gradient p_j (dp_j - sum_i dp_i p_i), where p = softmax(z) and dp = dL/dp.
+/// Adds to dz_j the gradient scale * p_j (dp_j - sum_i dp_i p_i), where p = softmax(scale * z) and dp = dL/dp.
 template <class Arch = xsimd::default_arch, class T>
-void softmax_backward_row(const T* p, const T* dp, T* dz, index n) {
+void softmax_backward_row(const T* p, const T* dp, T* dz, index n, std::type_identity_t<T> scale = T{1}) {
   using batch = xsimd::batch<T, Arch>;
   const batch mean(dot_row<Arch>(dp, p, n));
-  for_each_vector<T, Arch>(
-      n, [&](auto lanes) { lanes.store(dz, xsimd::fma(lanes.load(p), lanes.load(dp) - mean, lanes.load(dz))); });
+  const batch factor(scale);
+  for_each_vector<T, Arch>(n, [&](auto lanes) {
+    lanes.store(dz, xsimd::fma(factor * lanes.load(p), lanes.load(dp) - mean, lanes.load(dz)));
+  });
 }
 
 /// The same for each row; all (rows x cols).

@@ -49,7 +49,8 @@ struct rms_norm {
 
   void check() const {
     check_positive("rms_norm", "model", model);
-    if (!(epsilon >= 0)) refuse("rms_norm: epsilon is ", epsilon, ", it must be at least 0");
+    if (!(epsilon >= 0 && std::isfinite(epsilon)))
+      refuse("rms_norm: epsilon is ", epsilon, ", it must be finite and at least 0");
   }
 
   [[nodiscard]] params init(std::mt19937_64&) const {

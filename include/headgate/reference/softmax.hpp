@@ -26,18 +26,27 @@ void softmax_row(const T* z, T* p, index n) {
   for (index j = 0; j < n; ++j) p[j] /= sum;
 }
 
+/// p_j = exp(z_j / temperature) / sum_i exp(z_i / temperature).
+template <class T>
+void softmax_row_at(const T* z, T temperature, T* p, index n) {
+  if (n == 0) return;
+  const T largest = *std::max_element(z, z + n);
+  for (index j = 0; j < n; ++j) p[j] = (z[j] - largest) / temperature;
+  softmax_row(static_cast<const T*>(p), p, n);
+}
+
 template <class T>
 void softmax_rows(read_view<T> z, view<T> p) {
   for (index r = 0; r < p.rows; ++r) softmax_row(z.row(r), p.row(r), p.cols);
 }
 
 /// dz_j += sum_i dp_i dp_i/dz_j, where dp_i/dz_j = p_i (1 - p_j) if i = j and -p_i p_j otherwise. Together:
-/// p_j (dp_j - sum_i dp_i p_i).
+/// p_j (dp_j - sum_i dp_i p_i). Times `scale` where p = softmax(scale * z).
 template <class T>
-void softmax_backward_row(const T* p, const T* dp, T* dz, index n) {
+void softmax_backward_row(const T* p, const T* dp, T* dz, index n, T scale = T{1}) {
   T mean = 0;
   for (index i = 0; i < n; ++i) mean += dp[i] * p[i];
-  for (index j = 0; j < n; ++j) dz[j] += p[j] * (dp[j] - mean);
+  for (index j = 0; j < n; ++j) dz[j] += scale * p[j] * (dp[j] - mean);
 }
 
 template <class T>

@@ -39,7 +39,7 @@ struct of_integers : copies {
 
 }  // namespace
 
-TEST_CASE("a user's expert models expert_policy; with a backward, trainable_expert", "[concepts][expert_policy]") {
+TEST_CASE("a user's expert models expert_policy, and with a backward trainable_expert", "[concepts][expert_policy]") {
   STATIC_REQUIRE(hg::expert_policy<copies>);
   STATIC_REQUIRE_FALSE(hg::trainable_expert<copies>);
   STATIC_REQUIRE(hg::trainable_expert<with_backward>);

@@ -48,7 +48,7 @@ struct that_writes_parameters : all_to_one {
 
 }  // namespace
 
-TEST_CASE("a user's gate models gate_policy; with a backward, trainable_gate", "[concepts][gate_policy]") {
+TEST_CASE("a user's gate models gate_policy, and with a backward trainable_gate", "[concepts][gate_policy]") {
   STATIC_REQUIRE(hg::gate_policy<all_to_one>);
   STATIC_REQUIRE_FALSE(hg::trainable_gate<all_to_one>);
   STATIC_REQUIRE(hg::trainable_gate<with_backward>);

@@ -207,7 +207,7 @@ TEST_CASE("normal_quantile inverts the distribution function", "[core][random]")
   CHECK(hg::detail::normal_quantile(1 - 0x1p-53) < 8.3);
 }
 
-TEST_CASE("randn also goes by its older name", "[core][random]") {
+TEST_CASE("detail::randn is randn, under the name by which policies written against detail find it", "[core][random]") {
   std::mt19937_64 one(5), other(5);
   CHECK(hg::detail::randn<float>(3, 4, one, 0.1F) == hg::randn<float>(3, 4, other, 0.1F));
 }

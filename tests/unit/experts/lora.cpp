@@ -42,7 +42,7 @@ TEST_CASE("a fresh lora_expert computes zero, so that a layer on a frozen base c
   const hg::layer layer{hg::topk_gate<float>{.head = {.model = 24, .experts = 4}, .select = {.k = 2}},
                         hg::lora_expert<float>{.model = 24, .outputs = 18, .rank = 4, .dropout = 0.5f},
                         hg::frozen{base}, 3};
-  const auto x = random_matrix<float>(11, 24, 1);
+  const auto x = random_matrix<float>(11, 24, {1});
   hg::matrix<float> expected(11, 18), y;
   hg::linear_expert<float>::cache cache;
   base.forward(layer.params().shared, x, expected, cache);
@@ -87,7 +87,8 @@ TEST_CASE("dropout keeps the mean, acts in training only and follows the stream"
   CHECK(std::abs(static_cast<double>(zeros) / 4500 - 0.25) < 0.03);
 }
 
-TEST_CASE("lora_expert refuses sizes below one and a dropout below 0 or not below 1", "[experts][lora]") {
+TEST_CASE("lora_expert refuses sizes below one, a dropout below 0 or not below 1 and an alpha that is not finite",
+          "[experts][lora]") {
   const auto said = [](const lora& l) { return refusal([&] { l.check(); }); };
   CHECK(said({.model = 0, .outputs = 1, .rank = 1}) == "lora_expert: model is 0, it must be at least 1");
   CHECK(said({.model = 1, .outputs = 0, .rank = 1}) == "lora_expert: outputs is 0, it must be at least 1");
@@ -95,4 +96,8 @@ TEST_CASE("lora_expert refuses sizes below one and a dropout below 0 or not belo
   for (const double bad : {-0.1, 1.0, 2.0, not_a_number<double>})
     CHECK(said({.model = 1, .outputs = 1, .rank = 1, .dropout = bad}) ==
           hg::sentence("lora_expert: dropout is ", bad, ", it must lie in [0, 1)"));
+  for (const double bad : {infinity<double>, -infinity<double>, not_a_number<double>})
+    CHECK(said({.model = 1, .outputs = 1, .rank = 1, .alpha = bad}) ==
+          hg::sentence("lora_expert: alpha is ", bad, ", it must be finite"));
+  CHECK(said({.model = 1, .outputs = 1, .rank = 1, .alpha = 0, .dropout = 0}).empty());
 }

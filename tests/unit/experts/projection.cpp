@@ -19,15 +19,15 @@ struct setting {
   std::vector<params> p;
   const std::vector<hg::index> offsets{0, 0, 3, 3, 5};
   const std::vector<hg::index> rows{3, 0, 3, 1, 2};
-  hg::matrix<double> x = random_matrix<double>(4, 6, 1);
-  hg::matrix<double> dy = random_matrix<double>(5, 7, 2);
+  hg::matrix<double> x = random_matrix<double>(4, 6, {1});
+  hg::matrix<double> dy = random_matrix<double>(5, 7, {2});
   hg::scratch<double> memory;
   hg::pass<double> pass{hg::run_sequentially, memory};
   hg::projection<double, params> projection;
 
   setting() {
     for (std::uint64_t e = 0; e < 4; ++e)
-      p.push_back({random_matrix<double>(7, 6, 10 + e), random_matrix<double>(1, 7, 20 + e)});
+      p.push_back({random_matrix<double>(7, 6, {10 + e}), random_matrix<double>(1, 7, {20 + e})});
   }
   [[nodiscard]] hg::row_groups groups() const { return {4, offsets.data(), rows.data()}; }
   [[nodiscard]] hg::row_groups slots() const { return {4, offsets.data()}; }
@@ -53,7 +53,7 @@ TEST_CASE("projection applies each expert's matrix and bias to its rows", "[expe
 
 TEST_CASE("projection's gradient of the input overwrites or adds", "[experts][projection]") {
   setting s;
-  hg::matrix<double> dx = random_matrix<double>(5, 6, 3);
+  hg::matrix<double> dx = random_matrix<double>(5, 6, {3});
   for (const bool accumulate : {false, true}) {
     hg::matrix<double> expected = accumulate ? dx : hg::matrix<double>::Zero(5, 6).eval();
     for (hg::index i = 0; i < 5; ++i) expected.row(i) += s.dy.row(i) * s.p[setting::expert(i)].weight;

@@ -21,7 +21,7 @@ TEST_CASE("the shared expert adds its output of every token with weight one", "[
   hg::layer with{gate, linear, shared, 5};
   const hg::layer without{gate, linear, 5};
   with.params().shared.bias.setRandom();
-  const auto x = random_matrix<double>(9, 6, 1);
+  const auto x = random_matrix<double>(9, 6, {1});
   const hg::matrix<double> expected =
       without(x) + ((x * with.params().shared.weight.transpose()).rowwise() + with.params().shared.bias.row(0));
   CHECK((with(x) - expected).cwiseAbs().maxCoeff() < 1e-14);

@@ -11,6 +11,11 @@
 
 #include "support/gate_checks.hpp"
 
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
 namespace hg = headgate;
 using namespace headgate_test;
 
@@ -28,6 +33,18 @@ struct even_experts {
   hg::index operator()(const T*, hg::index experts, hg::index* ids) const {
     hg::index count = 0;
     for (hg::index e = 0; e < experts; e += 2) ids[count++] = e;
+    return count;
+  }
+};
+
+/// A user's stage that says it named `count` experts, whatever their number is.
+struct these {
+  std::vector<hg::index> named;
+  hg::index count = 0;
+
+  template <class T>
+  hg::index operator()(const T*, hg::index, hg::index* ids) const {
+    std::copy(named.begin(), named.end(), ids);
     return count;
   }
 };
@@ -130,6 +147,34 @@ TEST_CASE("a gate refuses logits that are NaN or infinite, naming token and expe
   CHECK(dense_weights(gate(x)) == expected);
   gate.backward(x, hg::matrix<double>::Ones(3, 3));
   CHECK(gate.dp.head.weight.allFinite());
+}
+
+TEST_CASE(
+    "a gate refuses a selection of too many experts, of less than none, of one that does not exist or of one twice",
+    "[gates][gate]") {
+  routed gate(hg::gate{hg::linear_head<double>{.model = 2, .experts = 3}, hg::softmax{}, these{}, hg::raw{}});
+  const auto x = random_matrix(2, 2, {1});
+  const auto params_before = gate.p.head.weight;
+  const auto said = [&](std::vector<hg::index> named, hg::index count) {
+    gate.gate.select = {std::move(named), count};
+    try {
+      gate(x);
+    } catch (const std::invalid_argument& e) {
+      CHECK(gate.p.head.weight == params_before);
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(said({0, 1, 2}, 4) == "gate::route: the selection names 4 experts for token 0, the gate has 3");
+  CHECK(said({}, -1) == "gate::route: the selection names -1 experts for token 0, the gate has 3");
+  CHECK(said({0, 3}, 2) == "gate::route: the selection names expert 3 for token 0, the gate has 3");
+  CHECK(said({-1}, 1) == "gate::route: the selection names expert -1 for token 0, the gate has 3");
+  CHECK(said({2, 0, 2}, 3) == "gate::route: the selection names expert 2 twice for token 0");
+  CHECK(said({1, 1}, 2) == "gate::route: the selection names expert 1 twice for token 0");
+  CHECK(said({}, 0).empty());
+  CHECK(said({2, 0, 1}, 3).empty());  // each token may name what another named
+  CHECK(experts_of_token(gate.r, 1) == std::vector<hg::index>{2, 0, 1});
+  CHECK(said({2}, 1).empty());  // and each pass what the last one named
 }
 
 TEST_CASE("the fields of a gate are those of its stages", "[gates][gate]") {

@@ -72,4 +72,6 @@ TEST_CASE("rms_norm refuses options that make no sense", "[norms][rms_norm]") {
   CHECK_THROWS_WITH(hg::dense_layer(hg::rms_norm<double>{.model = 3, .epsilon = -1}, 1), contains("epsilon is -1"));
   CHECK_THROWS_WITH(hg::dense_layer(hg::rms_norm<double>{.model = 3, .epsilon = std::nan("")}, 1),
                     contains("epsilon is"));
+  CHECK_THROWS_WITH(hg::dense_layer(hg::rms_norm<double>{.model = 3, .epsilon = HUGE_VAL}, 1),
+                    contains("epsilon is inf"));
 }

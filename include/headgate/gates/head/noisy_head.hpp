@@ -44,7 +44,8 @@ struct noisy_head {
   T epsilon = T(0.01);
 
   void check(gate_shape) const {
-    if (!(epsilon >= 0)) refuse("noisy_head: epsilon is ", epsilon, ", it must be at least 0");
+    if (!(epsilon >= 0 && std::isfinite(epsilon)))
+      refuse("noisy_head: epsilon is ", epsilon, ", it must be finite and at least 0");
   }
 
   [[nodiscard]] params init(std::mt19937_64& generator) const {

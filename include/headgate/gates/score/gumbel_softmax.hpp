@@ -61,12 +61,9 @@ struct gumbel_softmax {
           const double g = noisy ? gumbel(stream, pass.training ? t : sample, e) : 0.0;
           soft[e] = z(t, e) + static_cast<T>(g);
         }
-        // Before the division, so that the smallest temperatures give 0 and -inf instead of inf - inf, and the largest do
-        // not make a tie of what was none.
+        // Before the temperature, because the largest ones make ties of what was none.
         const index best = std::max_element(soft, soft + z.cols) - soft;
-        const T largest = soft[best];
-        for (index e = 0; e < z.cols; ++e) soft[e] = (soft[e] - largest) / temperature;
-        kernels::softmax_row(soft, soft, z.cols);
+        kernels::softmax_row_at(static_cast<const T*>(soft), temperature, soft, z.cols);
         if (hard)
           s(t, best) += share;
         else
@@ -81,12 +78,9 @@ struct gumbel_softmax {
                 cache& c, const Pass&) const {
     const T scale = T{1} / (temperature * static_cast<T>(c.samples));
     for (index t = 0; t < s.rows; ++t)
-      for (index sample = 0; sample < c.samples; ++sample) {
-        const T* const soft = c.soft.row(t * c.samples + sample);
-        T mean{0};
-        for (index e = 0; e < s.cols; ++e) mean += soft[e] * ds(t, e);
-        for (index e = 0; e < s.cols; ++e) dz(t, e) += scale * soft[e] * (ds(t, e) - mean);
-      }
+      for (index sample = 0; sample < c.samples; ++sample)
+        kernels::softmax_backward_row(static_cast<const T*>(c.soft.row(t * c.samples + sample)), ds.row(t), dz.row(t),
+                                      s.cols, scale);
   }
 };
 

@@ -10,9 +10,11 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/kernels/reduce.hpp>
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/routing/routing.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -35,7 +37,7 @@ struct learned_temperature {
     matrix<T> offset;  // 0 x 0 with the identity
   };
   struct cache {
-    scratch<T> du;  // (1 x experts)
+    scratch<T> v, du;  // (1 x experts)
   };
   static constexpr auto fields = [] {
     if constexpr (has_offset)
@@ -61,25 +63,28 @@ struct learned_temperature {
 
   template <class Pass>
   void forward(const params& p, in<T>, view<const T> z, view<T> s, cache&, const Pass&) const {
-    const T tau = std::exp(p.log_temperature(0, 0));
     for (index t = 0; t < z.rows; ++t) {
-      for (index e = 0; e < z.cols; ++e) s(t, e) = (activation.value(z(t, e)) + offset(p, e)) / tau;
-      kernels::softmax_row(s.row(t), s.row(t), z.cols);
+      for (index e = 0; e < z.cols; ++e) s(t, e) = activation.value(z(t, e)) + offset(p, e);
+      kernels::softmax_row_at(static_cast<const T*>(s.row(t)), temperature(p), s.row(t), z.cols);
     }
   }
 
-  /// With u = (activation(z) + offset) / tau and du = softmax pull-back of ds:
+  /// With v = activation(z) + offset, u = (v - max v) / tau and du = softmax pull-back of ds:
   /// dz += du activation'(z) / tau, doffset += du / tau, dlog_temperature -= <du, u>.
   template <class Pass>
   void backward(const params& p, in<T>, view<const T> z, view<const T> s, view<const T> ds, view<T> dz, out<T>,
                 params& dp, cache& c, const Pass&) const {
-    const T tau = std::exp(p.log_temperature(0, 0));
+    const T tau = temperature(p);
     for (index t = 0; t < z.rows; ++t) {
+      const view<T> v = c.v.resize(1, z.cols);
       const view<T> du = c.du.zero(1, z.cols);
+      for (index e = 0; e < z.cols; ++e) v(0, e) = activation.value(z(t, e)) + offset(p, e);
+      const T largest = kernels::max_row(static_cast<const T*>(v.data), z.cols);
       kernels::softmax_backward_row(s.row(t), ds.row(t), du.data, z.cols);
       for (index e = 0; e < z.cols; ++e) {
-        const T u = (activation.value(z(t, e)) + offset(p, e)) / tau;
-        dz(t, e) += du(0, e) * activation.derivative(z(t, e)) / tau;
+        // Kept finite: an expert that the temperature rules out has du = 0, and 0 * inf is no gradient.
+        const T u = (std::max)((v(0, e) - largest) / tau, std::numeric_limits<T>::lowest());
+        dz(t, e) += du(0, e) / tau * activation.derivative(z(t, e));
         dp.log_temperature(0, 0) -= du(0, e) * u;
         if constexpr (has_offset) dp.offset(0, e) += du(0, e) / tau;
       }
@@ -87,6 +92,11 @@ struct learned_temperature {
   }
 
  private:
+  /// exp(log_temperature), kept between the smallest and the largest normal number.
+  static T temperature(const params& p) {
+    using limits = std::numeric_limits<T>;
+    return std::clamp(std::exp(p.log_temperature(0, 0)), (limits::min)(), (limits::max)());
+  }
   static T offset([[maybe_unused]] const params& p, [[maybe_unused]] index e) {
     if constexpr (has_offset)
       return p.offset(0, e);

@@ -41,21 +41,13 @@ struct softmax_at {
   }
 
   void forward(view<const T> z, view<T> s) const {
-    for (index t = 0; t < z.rows; ++t) {
-      // Before the division, so that the smallest temperatures give 0 and -inf instead of inf - inf.
-      const T largest = kernels::max_row(z.row(t), z.cols);
-      for (index e = 0; e < z.cols; ++e) s(t, e) = (z(t, e) - largest) / temperature;
-      kernels::softmax_row(s.row(t), s.row(t), z.cols);
-    }
+    for (index t = 0; t < z.rows; ++t) kernels::softmax_row_at(z.row(t), temperature, s.row(t), z.cols);
   }
 
   /// dz += s (ds - <s, ds>) / temperature
   void backward(view<const T>, view<const T> s, view<const T> ds, view<T> dz) const {
-    for (index t = 0; t < s.rows; ++t) {
-      T mean{0};
-      for (index e = 0; e < s.cols; ++e) mean += s(t, e) * ds(t, e);
-      for (index e = 0; e < s.cols; ++e) dz(t, e) += s(t, e) * (ds(t, e) - mean) / temperature;
-    }
+    for (index t = 0; t < s.rows; ++t)
+      kernels::softmax_backward_row(s.row(t), ds.row(t), dz.row(t), s.cols, T{1} / temperature);
   }
 };
 

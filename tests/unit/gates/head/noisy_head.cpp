@@ -66,12 +66,14 @@ TEST_CASE("the gradient of noisy_head agrees with differences, with the noise an
   CHECK(hg::testing::check_gate(gate_of(6, 5)));
 }
 
-TEST_CASE("noisy_head refuses a negative epsilon and NaN", "[gates][head][noisy_head]") {
+TEST_CASE("noisy_head refuses an epsilon that is negative or not finite", "[gates][head][noisy_head]") {
   auto gate = gate_of(3, 4);
   gate.head.epsilon = -0.5;
-  CHECK_THROWS_WITH(gate.check(), "noisy_head: epsilon is -0.5, it must be at least 0");
+  CHECK_THROWS_WITH(gate.check(), "noisy_head: epsilon is -0.5, it must be finite and at least 0");
   gate.head.epsilon = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_WITH(gate.check(), contains("noisy_head: epsilon is"));
+  gate.head.epsilon = std::numeric_limits<double>::infinity();
+  CHECK_THROWS_WITH(gate.check(), "noisy_head: epsilon is inf, it must be finite and at least 0");
   gate.head.epsilon = 0;
   CHECK_NOTHROW(gate.check());
 }

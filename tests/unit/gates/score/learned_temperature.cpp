@@ -56,6 +56,34 @@ TEST_CASE("the gradient of the temperature is that of the formula", "[gates][sco
   CHECK(one.dp.log_temperature(0, 0) == Approx(expected).epsilon(1e-12));
 }
 
+TEMPLATE_TEST_CASE("learned_temperature near zero is one-hot, near infinity uniform, and its gradients stay finite",
+                   "[gates][score][learned_temperature]", (hg::learned_temperature<float>),
+                   (hg::learned_temperature<float, hg::tanh>)) {
+  const hg::matrix<float> logits = z.cast<float>(), ds = random_matrix<float>(5, 4, {5});
+  const hg::matrix<float> rows = x.cast<float>();
+  const auto check = [&](float initial_temperature, float log_temperature, bool sharp) {
+    CAPTURE(initial_temperature, log_temperature);
+    scored<TestType, float> one({.initial_temperature = initial_temperature}, shape);
+    if (log_temperature != 0) one.p.log_temperature.setConstant(log_temperature);
+    one.dp = one.p;
+    const hg::matrix<float> s = one.forward(logits);
+    for (hg::index t = 0; t < 5; ++t) {
+      hg::index best = 0;
+      logits.row(t).maxCoeff(&best);
+      for (hg::index e = 0; e < 4; ++e) CHECK(s(t, e) == (!sharp ? 0.25f : e == best ? 1.0f : 0.0f));
+    }
+    one.backward(rows, logits, ds);
+    CHECK(one.dz.allFinite());
+    CHECK(one.dp.log_temperature.allFinite());
+    CHECK(one.dp.offset.allFinite());
+  };
+  check(1e-38f, 0, true);
+  check(1, -120, true);
+  check(std::numeric_limits<float>::denorm_min(), 0, true);
+  check(1e38f, 0, false);
+  check(1, 120, false);
+}
+
 TEST_CASE("learned_temperature refuses an initial temperature that is zero, negative or NaN",
           "[gates][score][learned_temperature]") {
   const auto check = [](double tau) { hg::learned_temperature<double>{.initial_temperature = tau}.check(shape); };
