@@ -129,8 +129,7 @@ class layer
     check_backward(x_rows, dy_rows, memory, grads);
     memory.gradient.reset(memory.routing);
     T loss{0};  // losses may refuse, so they come before anything is written
-    ((loss += static_cast<T>(losses(memory.routing, memory.gradient))),
-     ...);  // may refuse, so before anything is written
+    ((loss += static_cast<T>(losses(memory.routing, memory.gradient))), ...);
 
     check_apart<T>(row_major<T>(dx), x_rows, "layer::backward", "dx and x");  // before dx is resized
     check_apart<T>(row_major<T>(dx), dy_rows, "layer::backward", "dx and dy");
