@@ -114,7 +114,8 @@ class layer
   }
 
   /// Overwrites dx with dL/dx and adds dL/d(parameters) to `grads`, L being the caller's loss, of which dy is the
-  /// gradient, plus the routing losses. Returns the sum of the routing losses.
+  /// gradient, plus the routing losses. Returns the sum of the routing losses. The tape must come from a forward of this
+  /// layer, with the same parameters and the same x: sizes are checked, values are not.
   template <executor Executor, class X, class DY, class DX, class... Losses>
   T backward(const Executor& executor, const X& x, const DY& dy, tape& memory, DX&& dx, gradients& grads,
              const Losses&... losses) const {

@@ -18,6 +18,18 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
+namespace detail {
+
+/// The backward of z = x w': dx += dz w, dw += dz' x.
+template <class T, class Pass>
+void add_linear_gradients(read_view<T> dz, in<T> x, const matrix<T>& w, out<T> dx, matrix<T>& dw, const Pass& pass) {
+  kernels::gemm(kernels::times(dz, view_of(w), view_of(dx), true), pass.executor, pass.working_memory);
+  kernels::gemm(kernels::add_transposed_times(dz, view_of(x), nullptr, view_of(dw)), pass.executor,
+                pass.working_memory);
+}
+
+}  // namespace detail
+
 /// logits = x weight' [+ bias]            (tokens x experts), weight (experts x model), bias (1 x experts)
 ///
 /// Weights start as normal numbers of standard deviation 1 / sqrt(model), the bias at zero.
@@ -59,9 +71,7 @@ struct linear_head {
   void backward(const params& p, in<T> x, const routing<T>&, routing_gradient<T>& d, cache&, out<T> dx, params& dp,
                 const Pass& pass) const {
     const view<const T> dz = d.logits.block();
-    kernels::gemm(kernels::times(dz, view_of(p.weight), view_of(dx), true), pass.executor, pass.working_memory);
-    kernels::gemm(kernels::add_transposed_times(dz, view_of(x), nullptr, view_of(dp.weight)), pass.executor,
-                  pass.working_memory);
+    detail::add_linear_gradients<T>(dz, x, p.weight, dx, dp.weight, pass);
     if constexpr (Bias == biases::used) kernels::add_column_sums(dz, dp.bias.data());
   }
 };

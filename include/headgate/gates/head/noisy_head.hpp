@@ -8,6 +8,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/gates/head/linear_head.hpp>
 #include <headgate/gates/stages.hpp>
 #include <headgate/kernels/gemm.hpp>
 #include <headgate/routing/routing.hpp>
@@ -78,12 +79,8 @@ struct noisy_head {
   template <class Pass>
   void backward(const params& p, in<T> x, const routing<T>& r, routing_gradient<T>& d, cache& c, out<T> dx, params& dp,
                 const Pass& pass) const {
-    const auto pull_back = [&](view<const T> dz, const matrix<T>& w, matrix<T>& dw) {
-      kernels::gemm(kernels::times(dz, view_of(w), view_of(dx), true), pass.executor, pass.working_memory);
-      kernels::gemm(kernels::add_transposed_times(dz, view_of(x), nullptr, view_of(dw)), pass.executor,
-                    pass.working_memory);
-    };
-    if (r.noise_scale.rows() != x.rows()) return pull_back(d.logits.block(), p.weight, dp.weight);
+    if (r.noise_scale.rows() != x.rows())
+      return detail::add_linear_gradients<T>(d.logits.block(), x, p.weight, dx, dp.weight, pass);
 
     const view<T> dclean = c.dclean.resize(x.rows(), experts);
     const view<T> dnoise = c.dnoise.resize(x.rows(), experts);
@@ -93,8 +90,8 @@ struct noisy_head {
         dclean(t, e) = dz + d.clean_logits(t, e);
         dnoise(t, e) = (dz * c.noise(t, e) + d.noise_scale(t, e)) * softplus{}.derivative(c.noise_logits(t, e));
       }
-    pull_back(dclean, p.weight, dp.weight);
-    pull_back(dnoise, p.noise_weight, dp.noise_weight);
+    detail::add_linear_gradients<T>(dclean, x, p.weight, dx, dp.weight, pass);
+    detail::add_linear_gradients<T>(dnoise, x, p.noise_weight, dx, dp.noise_weight, pass);
   }
 };
 

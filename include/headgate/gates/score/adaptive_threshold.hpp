@@ -10,6 +10,8 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/kernels/elementwise.hpp>
+#include <headgate/kernels/reduce.hpp>
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/routing/routing.hpp>
 
@@ -57,8 +59,7 @@ struct adaptive_threshold {
     c.probabilities.resize(z.rows, z.cols);
     c.gate.resize(z.rows, 1);
     for (index t = 0; t < z.rows; ++t) {
-      T logit = p.threshold_bias(0, 0);
-      for (index i = 0; i < x.cols(); ++i) logit += x(t, i) * p.threshold_weight(0, i);
+      const T logit = kernels::dot_row(view_of(x).row(t), p.threshold_weight.data(), x.cols()) + p.threshold_bias(0, 0);
       c.gate(t, 0) = sigmoid{}.value(logit);
       const T tau = most * c.gate(t, 0);
       kernels::softmax_row(z.row(t), c.probabilities.row(t), z.cols);
@@ -77,10 +78,8 @@ struct adaptive_threshold {
       for (index e = 0; e < z.cols; ++e) dtau -= ds(t, e);
       const T dlogit = dtau * most * c.gate(t, 0) * (T{1} - c.gate(t, 0));
       dp.threshold_bias(0, 0) += dlogit;
-      for (index i = 0; i < x.cols(); ++i) {
-        dp.threshold_weight(0, i) += dlogit * x(t, i);
-        dx(t, i) += dlogit * p.threshold_weight(0, i);
-      }
+      kernels::axpy_row(dlogit, view_of(x).row(t), dp.threshold_weight.data(), x.cols());
+      kernels::axpy_row(dlogit, p.threshold_weight.data(), view_of(dx).row(t), x.cols());
     }
   }
 
