@@ -205,8 +205,10 @@ class layer
       memory.slot_weights(s, 0) = memory.routing.assignments[memory.plan.assignment_of(s)].weight;
     if constexpr (has_shared) {
       const index offsets[2] = {0, x.rows()};
+      // Random numbers of its own: expert 0 must not drop what the shared expert drops.
+      const headgate::pass<T, Executor> of_shared{executor, memory.kernel_memory, training, random.channel(0)};
       forward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x, view_of(y_rows),
-                      memory.shared_cache, pass);
+                      memory.shared_cache, of_shared);
     }
     combine<T>(executor, memory.plan, rows, memory.slot_weights.data(), view_of(y_rows), has_shared);
   }

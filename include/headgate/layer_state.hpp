@@ -47,7 +47,8 @@ struct layer_parameters {
   }
 };
 
-/// Memory of one forward pass, reused by the next: after a first pass of a size nothing is allocated. One thread at a
+/// Memory of one forward pass, reused by the next: after a first pass of a size nothing is allocated, unless more
+/// assignments come up than ever before (a gate or a capacity may vary their number). One thread at a
 /// time may use it. Between passes its record tells who went where.
 template <class Gate, class Expert, class Shared>
 struct layer_workspace {

@@ -103,5 +103,12 @@ void check_apart(in<T> x, in<T> y, const char* owner, const char* names) {
   refuse(owner, ": ", names, " share memory, each must have its own");
 }
 
+/// The same for an operation that also works in place: y may be x itself, but not overlap it otherwise.
+template <class T>
+void check_apart_or_same(in<T> x, in<T> y, const char* owner, const char* names) {
+  const bool same = x.data() == y.data() && x.rows() == y.rows() && x.cols() == y.cols();
+  if (!same || x.outerStride() != y.outerStride()) check_apart<T>(x, y, owner, names);
+}
+
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -25,8 +25,8 @@ class scratch {
 
  public:
   scratch() = default;
-  scratch(const scratch& other) : rows_(other.rows_), cols_(other.cols_) {
-    reserve(other.size());
+  scratch(const scratch& other) {
+    resize(other.rows_, other.cols_);
     std::copy_n(other.data(), size(), data());
   }
   scratch(scratch&& other) noexcept
@@ -76,8 +76,8 @@ class scratch {
 
   void reserve(index count) {
     if (count <= capacity_) return;
-    memory_.reset();  // before the new block: the peak is one block, not two
-    capacity_ = 0;
+    memory_.reset();                // before the new block: the peak is one block, not two
+    capacity_ = rows_ = cols_ = 0;  // what is left if there is no memory
     memory_.reset(
         static_cast<T*>(::operator new (static_cast<std::size_t>(count) * sizeof(T), std::align_val_t{alignment})));
     capacity_ = count;

@@ -27,6 +27,7 @@ T cross_entropy(const Z& logits, std::span<const index> labels, Dz& dz) {
     refuse("cross_entropy: there are ", static_cast<index>(labels.size()), " labels for ", rows, " rows of logits");
   for (const index label : labels)
     if (label < 0 || label >= classes) refuse("cross_entropy: a label is ", label, ", there are ", classes, " classes");
+  check_apart_or_same<T>(z, row_major<T>(dz), "cross_entropy", "logits and dz");  // before dz is resized
   out<T> gradient = prepare<T>(dz, rows, classes, "cross_entropy", "dz");
   if (rows == 0) return T{0};
 

@@ -21,6 +21,8 @@ T mean_squared_error(const Y& y, const Target& target, Dy& dy) {
   const index rows = output.rows(), cols = output.cols();
   if (wanted.rows() != rows || wanted.cols() != cols)
     refuse("mean_squared_error: y is ", rows, " x ", cols, ", the target is ", wanted.rows(), " x ", wanted.cols());
+  check_apart_or_same<T>(output, row_major<T>(dy), "mean_squared_error", "y and dy");  // before dy is resized
+  check_apart_or_same<T>(wanted, row_major<T>(dy), "mean_squared_error", "the target and dy");
   out<T> gradient = prepare<T>(dy, rows, cols, "mean_squared_error", "dy");
   if (output.size() == 0) return T{0};
 

@@ -19,7 +19,8 @@ inline namespace HEADGATE_ABI {
 ///
 /// A helper that wakes up late finds the run closed and goes back to sleep; `run` waits only for those that joined it, so
 /// a busy machine delays nobody. Runs of several callers take turns. A task that calls `run` of its own pool does that
-/// inner run alone. f must not throw: an exception ends the program. `run` does not allocate.
+/// inner run alone; two pools must not be nested in a circle (a in b in a). f must not throw: an exception ends the
+/// program. `run` does not allocate.
 class thread_pool {
  public:
   // Delegates, so that the destructor ends the helpers that have started if another cannot.

@@ -101,3 +101,19 @@ TEST_CASE("lora_expert refuses sizes below one, a dropout below 0 or not below 1
           hg::sentence("lora_expert: alpha is ", bad, ", it must be finite"));
   CHECK(said({.model = 1, .outputs = 1, .rank = 1, .alpha = 0, .dropout = 0}).empty());
 }
+
+TEST_CASE("a shared low-rank expert drops other inputs than the routed ones", "[experts][lora]") {
+  const lora half{.model = 16, .outputs = 2, .rank = 2, .dropout = 0.5};
+  const hg::layer layer{hg::softmax_gate<double>{.head = {.model = 16, .experts = 1}}, half, half, 3};
+  const hg::matrix<double> x = hg::matrix<double>::Ones(8, 16);
+  hg::matrix<double> y;
+  decltype(layer)::tape tape;
+  layer.forward(x, y, tape);
+  const auto& routed = tape.expert_cache.each[0].kept;  // one expert: its slots are the tokens
+  const auto& shared = tape.shared_cache.each[0].kept;
+  REQUIRE(routed.size() == shared.size());
+  hg::index equal = 0;
+  for (hg::index i = 0; i < routed.size(); ++i) equal += routed.data()[i] == shared.data()[i] ? 1 : 0;
+  CHECK(equal > 32);  // of 128: about half agree by chance
+  CHECK(equal < 96);
+}

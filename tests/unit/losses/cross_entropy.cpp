@@ -97,3 +97,10 @@ TEST_CASE("cross_entropy refuses labels out of range and too few labels with bot
                     contains("there are 1 labels for 2 rows of logits"));
   CHECK(dz(0, 0) == 9);
 }
+
+TEST_CASE("cross_entropy refuses a gradient that overlaps the logits without being them", "[losses][cross_entropy]") {
+  hg::matrix<double> wide = hg::matrix<double>::Ones(2, 5);
+  const std::vector<hg::index> labels = {0, 2};
+  CHECK_THROWS_WITH(hg::cross_entropy<double>(wide.leftCols(3), labels, wide), contains("logits and dz share memory"));
+  CHECK(wide == hg::matrix<double>::Ones(2, 5));
+}

@@ -7,6 +7,7 @@
 #include <vector>
 
 namespace hg = headgate;
+using headgate_test::contains;
 
 TEST_CASE("mean_squared_error is a mean over all elements", "[losses][mean_squared_error]") {
   hg::matrix<double> y(2, 2), target(2, 2);
@@ -77,4 +78,14 @@ TEST_CASE("mean_squared_error refuses shapes that differ with both", "[losses][m
   auto block = all.topRows(1);
   CHECK_THROWS_WITH(hg::mean_squared_error<float>(y, y, block),
                     headgate_test::contains("dy is 1 x 3, it must be 2 x 3"));
+}
+
+TEST_CASE("mean_squared_error refuses a gradient that overlaps what it reads without being it",
+          "[losses][mean_squared_error]") {
+  hg::matrix<double> tall = hg::matrix<double>::Ones(4, 3);
+  const hg::matrix<double> apart = hg::matrix<double>::Zero(2, 3);
+  CHECK_THROWS_WITH(hg::mean_squared_error<double>(tall.topRows(2), apart, tall), contains("y and dy share memory"));
+  CHECK_THROWS_WITH(hg::mean_squared_error<double>(apart, tall.topRows(2), tall),
+                    contains("the target and dy share memory"));
+  CHECK(tall == hg::matrix<double>::Ones(4, 3));
 }

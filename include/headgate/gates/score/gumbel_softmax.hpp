@@ -12,6 +12,7 @@
 #include <headgate/routing/routing.hpp>
 
 #include <algorithm>
+#include <limits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -40,7 +41,8 @@ struct gumbel_softmax {
   std::uint64_t evaluation_seed = 0;
 
   void check(gate_shape) const {
-    if (!(temperature > 0)) refuse("gumbel_softmax: temperature is ", temperature, ", it must be greater than 0");
+    if (!(temperature >= (std::numeric_limits<T>::min)()))
+      refuse("gumbel_softmax: temperature is ", temperature, ", it must be greater than 0");
     if (samples < 0) refuse("gumbel_softmax: samples is ", samples, ", it must be at least 0");
   }
 

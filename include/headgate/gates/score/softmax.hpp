@@ -10,6 +10,8 @@
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/routing/routing.hpp>
 
+#include <limits>
+
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
@@ -37,7 +39,8 @@ struct softmax_at {
   T temperature = T{1};
 
   void check(gate_shape) const {
-    if (!(temperature > 0)) refuse("softmax_at: temperature is ", temperature, ", it must be greater than 0");
+    if (!(temperature >= (std::numeric_limits<T>::min)()))
+      refuse("softmax_at: temperature is ", temperature, ", it must be greater than 0");
   }
 
   void forward(view<const T> z, view<T> s) const {
