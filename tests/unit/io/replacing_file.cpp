@@ -2,6 +2,7 @@
 #include <headgate/io/replacing_file.hpp>
 
 #include "support/catch.hpp"
+#include "support/own_path.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -21,7 +22,7 @@ using headgate_test::contains;
 namespace {
 
 struct test_folder {
-  fs::path path = fs::temp_directory_path() / "headgate_replacing_file_test";
+  fs::path path = headgate_test::own_path("headgate_replacing_file_test");
 
   test_folder() {
     fs::remove_all(path);

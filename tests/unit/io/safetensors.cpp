@@ -2,6 +2,7 @@
 #include <headgate/io/safetensors.hpp>
 
 #include "support/catch.hpp"
+#include "support/own_path.hpp"
 
 #include <array>
 #include <bit>
@@ -23,7 +24,7 @@ namespace {
 
 /// The path of a file that is gone at the end of the test.
 struct test_path {
-  fs::path path = fs::temp_directory_path() / "headgate_safetensors_test.safetensors";
+  fs::path path = headgate_test::own_path("headgate_safetensors_test.safetensors");
 
   test_path() { fs::remove(path); }
   explicit test_path(const std::string& bytes) {

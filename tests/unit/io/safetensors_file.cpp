@@ -2,6 +2,7 @@
 #include <headgate/io/safetensors_file.hpp>
 
 #include "support/catch.hpp"
+#include "support/own_path.hpp"
 
 #include <cmath>
 #include <cstdint>
@@ -18,7 +19,7 @@ namespace {
 
 /// A file of the test, gone at its end. Bytes are put together by hand here, independently of the library's writer.
 struct test_file {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / "headgate_safetensors_file_test.safetensors";
+  std::filesystem::path path = headgate_test::own_path("headgate_safetensors_file_test.safetensors");
 
   test_file(const std::string& bytes) {
     std::ofstream out(path, std::ios::binary);
