@@ -7,12 +7,13 @@
 
 #include <atomic>
 
-#if defined(__has_feature)
+// g++ first: Eigen defines a __has_feature for it that denies everything.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HEADGATE_TEST_SANITIZED
+#elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define HEADGATE_TEST_SANITIZED
 #endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HEADGATE_TEST_SANITIZED
 #endif
 
 namespace headgate_test {
