@@ -12,6 +12,8 @@
 // The instruction set is part of every name, so objects compiled for two of them do not link instead of misbehaving.
 #if defined(__AVX512F__)
 #define HEADGATE_ABI isa_avx512
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#define HEADGATE_ABI isa_avx2_fma_f16c
 #elif defined(__AVX2__) && defined(__FMA__)
 #define HEADGATE_ABI isa_avx2_fma
 #elif defined(__AVX2__)
@@ -40,6 +42,34 @@
 #define HEADGATE_NO_UNIQUE_ADDRESS [[no_unique_address]]
 #define HEADGATE_ALWAYS_INLINE inline __attribute__((always_inline))
 #define HEADGATE_NEVER_INLINE __attribute__((noinline))
+#endif
+
+// Brings the cache line of an address nearer; any address will do, for nothing is read.
+#if defined(__GNUC__)
+#define HEADGATE_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define HEADGATE_PREFETCH(address) static_cast<void>(address)
+#endif
+
+// Vectors of the compiler's own, and shuffles of them (g++ 12, clang): shuffles by constant patterns, which xsimd 8 lacks.
+#if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
+#define HEADGATE_HAS_SHUFFLEVECTOR 1
+#else
+#define HEADGATE_HAS_SHUFFLEVECTOR 0
+#endif
+
+// The hardware's conversion from half precision; every processor with AVX2 has it, but the compiler has to be told (-mf16c).
+#if defined(__F16C__) && defined(__AVX__)
+#define HEADGATE_HAS_F16C 1
+#else
+#define HEADGATE_HAS_F16C 0
+#endif
+
+// glibc's sysconf knows the sizes of the caches.
+#if defined(__linux__) && defined(__GLIBC__)
+#define HEADGATE_HAS_SYSCONF 1
+#else
+#define HEADGATE_HAS_SYSCONF 0
 #endif
 
 // A broken promise of our own code (never of a caller's arguments): checked in debug builds only. Needs core/error.hpp.

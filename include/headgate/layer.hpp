@@ -11,6 +11,7 @@
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/experts/expert_bank.hpp>
+#include <headgate/kernels/blocking.hpp>
 #include <headgate/layer_state.hpp>
 #include <headgate/parallel/sequential.hpp>
 #include <headgate/routing/capacity.hpp>
@@ -75,6 +76,7 @@ class layer
   [[nodiscard]] Gate& gate() { return gate_; }
   [[nodiscard]] const Gate& gate() const { return gate_; }
   [[nodiscard]] const Expert& expert() const { return expert_; }
+  [[nodiscard]] const Shared& shared() const { return shared_; }
   [[nodiscard]] layer_options& options() { return options_; }
   [[nodiscard]] const layer_options& options() const { return options_; }
 
@@ -187,22 +189,13 @@ class layer
     check_sizes();
     check_input<T>(x, model(), "layer::forward");
     const pass<T, Executor> pass{executor, memory.kernel_memory, training, random};
-    memory.routing.reset(x.rows(), experts());
-    if constexpr (contextual_gate<Gate>)
-      gate_.route(parameters_.gate, x, memory.routing, memory.gate_cache, pass);
-    else
-      gate_.route(parameters_.gate, x, memory.routing, memory.gate_cache);
-    memory.plan.make(memory.routing, options_.capacity);
+    memory.route(gate_, parameters_.gate, options_.capacity, x, pass);
 
     check_apart<T>(row_major<T>(y), x, "layer::forward", "x and y");  // before y is resized
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "layer::forward", "y");
-    const index slots = memory.plan.slots();
-    const view<T> rows = memory.expert_rows.resize(slots, outputs());
+    const view<T> rows = kernels::resize_spread(memory.expert_rows, memory.plan.slots(), outputs());
     forward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), memory.plan.groups(), x,
                     rows, memory.expert_cache, pass);
-    memory.slot_weights.resize(slots, 1);
-    for (index s = 0; s < slots; ++s)
-      memory.slot_weights(s, 0) = memory.routing.assignments[memory.plan.assignment_of(s)].weight;
     if constexpr (has_shared) {
       const index offsets[2] = {0, x.rows()};
       // Random numbers of its own: expert 0 must not drop what the shared expert drops.
@@ -218,19 +211,19 @@ class layer
   void backward_experts_into(in<T> x, in<T> dy, tape& memory, out<T> dx, gradients& grads, const Pass& pass) const {
     const dispatch_plan& plan = memory.plan;
     const row_groups g = plan.groups();
-    const view<T> dy_slots = memory.dexpert_rows.resize(plan.slots(), outputs());
-    combine_backward<T>(pass.executor, plan, memory.expert_rows.block(), memory.slot_weights.data(), view_of(dy),
-                        dy_slots, memory.gradient.weights.data());
-    const view<T> dx_slots = memory.dslots.resize(plan.slots(), model());
+    const view<T> dy_slots = kernels::resize_spread(memory.dexpert_rows, plan.slots(), outputs());
+    combine_backward<T>(pass.executor, plan, kernels::spread_block(memory.expert_rows, outputs()),
+                        memory.slot_weights.data(), view_of(dy), dy_slots, memory.gradient.weights.data());
+    const view<T> dx_slots = kernels::resize_spread(memory.dslots, plan.slots(), model());
     backward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), g, x, dy_slots,
                      memory.expert_cache, dx_slots,
                      std::span(grads.experts.data(), static_cast<std::size_t>(experts())), pass);
     if constexpr (has_shared) {
       const index offsets[2] = {0, x.rows()};
-      map_of(memory.dexpert_rows.resize(x.rows(), outputs())) = dy;
-      backward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x,
-                       memory.dexpert_rows.block(), memory.shared_cache, view_of(dx), std::span(&grads.shared, 1),
-                       pass);
+      const view<T> dy_tokens = kernels::resize_spread(memory.dexpert_rows, x.rows(), outputs());
+      map_of(dy_tokens) = dy;
+      backward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x, dy_tokens,
+                       memory.shared_cache, view_of(dx), std::span(&grads.shared, 1), pass);
     }
     combine<T>(pass.executor, plan, dx_slots, nullptr, view_of(dx), true);
   }

@@ -10,7 +10,7 @@
 #include <headgate/core/scratch.hpp>
 #include <headgate/experts/expert_bank.hpp>
 #include <headgate/experts/shared.hpp>
-#include <headgate/routing/plan.hpp>
+#include <headgate/routed_batch.hpp>
 #include <headgate/routing/routing.hpp>
 
 #include <cstdint>
@@ -51,20 +51,15 @@ struct layer_parameters {
 /// assignments come up than ever before (a gate or a capacity may vary their number). One thread at a
 /// time may use it. Between passes its record tells who went where.
 template <class Gate, class Expert, class Shared>
-struct layer_workspace {
+struct layer_workspace : routed_batch<Gate> {
   using T = typename Gate::scalar;
 
-  headgate::routing<T> routing;  ///< of the last pass
-  dispatch_plan plan;            ///< of the last pass
-
-  typename Gate::cache gate_cache;
   expert_bank_cache<Expert> expert_cache;
   HEADGATE_NO_UNIQUE_ADDRESS std::conditional_t<
       std::is_same_v<Shared, no_shared_expert>, no_shared_expert,
       expert_bank_cache<std::conditional_t<std::is_same_v<Shared, no_shared_expert>, Expert, Shared>>>
       shared_cache;
-  scratch<T> expert_rows;   // (slots x outputs), what each expert computed
-  scratch<T> slot_weights;  // (slots x 1)
+  scratch<T> expert_rows;  // (slots x outputs), what each expert computed
   scratch<T> kernel_memory;
 };
 

@@ -53,5 +53,18 @@ concept grouped_expert = expert_policy<E> &&
   expert.forward(p, groups, x, y, c, context);
 };
 
+/// An expert whose weights `packed_layer` can pack: y = activate(x w' [, x v']) u', each product with a bias or without.
+///
+///   input_projection(p)    describes w, or w and v (kernels::times_transposed, kernels::pair_times_transposed); an expert
+///                          without it is the output projection alone
+///   activate(sum)          or activate(sum of w, sum of v): the hidden value, for vectors of any kind
+///   output_projection(p)   describes u
+///
+/// Models: `glu_expert`, `ffn_expert`, `linear_expert`, `lora_expert`, `frozen` of one of them.
+template <class E>
+concept packable_expert = expert_policy<E> && requires(const E expert, const typename E::params& p) {
+  expert.output_projection(p).b;
+};
+
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -12,7 +12,7 @@
 #include <headgate/core/random.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
-#include <headgate/kernels/elementwise.hpp>
+#include <headgate/kernels/blocking.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -33,9 +33,9 @@ struct ffn_expert {
     matrix<T> up_bias, down_bias;  // 0 x 0 unless used
   };
   struct cache {
-    scratch<T> pre;      // (slots x hidden), before the activation
-    scratch<T> hidden;   // (slots x hidden), after it
-    scratch<T> dhidden;  // (slots x hidden)
+    scratch<T> pre;     // (slots x hidden), before the activation
+    scratch<T> hidden;  // (slots x hidden), after it
+    scratch<T> dpre;    // (slots x hidden)
     headgate::projection<T, params> projection;
   };
   static constexpr auto fields = [] {
@@ -68,14 +68,19 @@ struct ffn_expert {
 
   template <class Pass>
   void forward(std::span<const params> p, const row_groups& g, in<T> x, out<T> y, cache& c, const Pass& pass) const {
-    const view<T> pre = c.pre.resize(g.slots(), hidden);
-    const view<T> h = c.hidden.resize(g.slots(), hidden);
-    c.projection.forward(p, g, view_of(x), &params::up, &params::up_bias, pre, pass,
-                         [&](index e, index first, index last, index first_col, index last_col) {
-                           kernels::activate<xsimd::default_arch, T>(
-                               g.slice(pre, e).part(first, last, first_col, last_col),
-                               g.slice(h, e).part(first, last, first_col, last_col), activation);
-                         });
+    const view<T> pre = kernels::resize_spread(c.pre, g.slots(), hidden);
+    const view<T> h = kernels::resize_spread(c.hidden, g.slots(), hidden);
+    c.projection.forward(
+        p, g, view_of(x), &params::up, &params::up_bias, pre,
+        pass, [&](index e, index row, index panel, const auto& low, const auto& high) __attribute__((always_inline)) {
+          const index lanes = static_cast<index>(low.size);
+          T* const pre_row = pre.row(g.offsets[e] + row) + 2 * panel * lanes;
+          T* const h_row = h.row(g.offsets[e] + row) + 2 * panel * lanes;
+          low.store_unaligned(pre_row);
+          high.store_unaligned(pre_row + lanes);
+          activate(low).store_unaligned(h_row);
+          activate(high).store_unaligned(h_row + lanes);
+        });
     const row_groups slots{g.count, g.offsets};
     c.projection.forward(p, slots, h, &params::down, &params::down_bias, view_of(y), pass);
   }
@@ -83,18 +88,38 @@ struct ffn_expert {
   template <class Pass>
   void backward(std::span<const params> p, const row_groups& g, in<T> x, in<T> dy, cache& c, out<T> dx,
                 std::span<params> dp, const Pass& pass) const {
-    const view<T> pre = c.pre.block();
-    const view<T> dpre = c.dhidden.resize(g.slots(), hidden);
+    const view<T> pre = kernels::spread_block(c.pre, hidden);
+    const view<T> dpre = kernels::resize_spread(c.dpre, g.slots(), hidden);
     const row_groups slots{g.count, g.offsets};
-    c.projection.backward_weight(dp, slots, view_of(dy), c.hidden.block(), &params::down, &params::down_bias, pass);
-    c.projection.backward_input(p, slots, view_of(dy), &params::down, dpre, pass, false,
-                                [&](index e, index first, index last, index first_col, index last_col) {
-                                  const view<T> d = g.slice(dpre, e).part(first, last, first_col, last_col);
-                                  kernels::activate_backward<xsimd::default_arch, T>(
-                                      g.slice(pre, e).part(first, last, first_col, last_col), d, d, activation);
-                                });
+    c.projection.backward_weight(dp, slots, view_of(dy), kernels::spread_block(c.hidden, hidden), &params::down,
+                                 &params::down_bias, pass);
+    c.projection.backward_input(
+        p, slots, view_of(dy), &params::down, dpre,
+        pass, [&](index e, index row, index panel, const auto& low, const auto& high) __attribute__((always_inline)) {
+          const index slot = g.offsets[e] + row;
+          const auto pull_back = [&](const auto& dh, index col) __attribute__((always_inline)) {
+            using batch = std::remove_cvref_t<decltype(dh)>;
+            const batch of_pre = batch::load_unaligned(pre.row(slot) + col);
+            (dh * activation.derivative(of_pre)).store_unaligned(dpre.row(slot) + col);
+          };
+          const index lanes = static_cast<index>(low.size);
+          pull_back(low, 2 * panel * lanes);
+          pull_back(high, (2 * panel + 1) * lanes);
+        });
     c.projection.backward_weight(dp, g, dpre, view_of(x), &params::up, &params::up_bias, pass);
     c.projection.backward_input(p, slots, dpre, &params::up, view_of(dx), pass);
+  }
+
+  /// What packed_layer takes apart (concept `packable_expert`).
+  [[nodiscard]] static kernels::product<T> input_projection(const params& p) {
+    return kernels::of_weight<T>(view_of(p.up), bias_or_null(p.up_bias));
+  }
+  [[nodiscard]] static kernels::product<T> output_projection(const params& p) {
+    return kernels::of_weight<T>(view_of(p.down), bias_or_null(p.down_bias));
+  }
+  template <class V>
+  [[nodiscard]] V activate(const V& sum) const {
+    return activation.value(sum);
   }
 
   void forward(const params& p, in<T> x, out<T> y, cache& c) const { forward_block(*this, p, x, y, c); }

@@ -46,6 +46,19 @@ struct frozen {
     expert.backward(p, g, x, dy, c, dx, std::span<params>{}, pass);
   }
 
+  /// What packed_layer takes apart, where Expert has it (concept `packable_expert`).
+  [[nodiscard]] auto input_projection(const params& p) const requires requires(const Expert& e) {
+    e.input_projection(p);
+  }
+  { return expert.input_projection(p); }
+  [[nodiscard]] auto output_projection(const params& p) const requires packable_expert<Expert> {
+    return expert.output_projection(p);
+  }
+  template <class... V>
+  [[nodiscard]] auto activate(const V&... sums) const {
+    return expert.activate(sums...);
+  }
+
   void forward(const params& p, in<scalar> x, out<scalar> y, cache& c) const { expert.forward(p, x, y, c); }
   void backward(const params& p, in<scalar> x, in<scalar> dy, cache& c, out<scalar> dx, params& dp) const {
     backward_block(*this, p, x, dy, c, dx, dp);

@@ -16,7 +16,7 @@
 #include <headgate/core/random.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
-#include <headgate/kernels/elementwise.hpp>
+#include <headgate/kernels/blocking.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -27,7 +27,7 @@ inline namespace HEADGATE_ABI {
 /// y = (activation(x gate') * (x up')) down', each product with its bias if they are used
 ///
 /// gate, up (hidden x model), down (model x hidden), biases (1 x outputs). Matrices start as normal numbers of standard
-/// deviation 1 / sqrt(inputs), biases at zero. Gate, up and activation of a tile are computed while it is in cache.
+/// deviation 1 / sqrt(inputs), biases at zero. Gate, up and their product are computed together, in registers.
 template <std::floating_point T, class Activation, index Model = dynamic, index Hidden = dynamic,
           biases Bias = biases::none>
 struct glu_expert {
@@ -38,8 +38,7 @@ struct glu_expert {
   };
   struct cache {
     scratch<T> gate, up, hidden;  // (slots x hidden): both projections, and activation(gate) * up
-    scratch<T> dhidden, dgate, dup;
-    array<kernels::product_group<T, 2>> pairs;
+    scratch<T> dgate, dup;
     headgate::projection<T, params> projection;
   };
   static constexpr auto fields = [] {
@@ -75,21 +74,18 @@ struct glu_expert {
 
   template <class Pass>
   void forward(std::span<const params> p, const row_groups& g, in<T> x, out<T> y, cache& c, const Pass& pass) const {
-    const view<T> u = c.gate.resize(g.slots(), hidden);
-    const view<T> v = c.up.resize(g.slots(), hidden);
-    const view<T> h = c.hidden.resize(g.slots(), hidden);
-    const auto& one = headgate::projection<T, params>::one;
-    c.pairs.resize(g.count);
-    for (index e = 0; e < g.count; ++e)
-      c.pairs[e] = {one(p, g, view_of(x), &params::gate, &params::gate_bias, u, e),
-                    one(p, g, view_of(x), &params::up, &params::up_bias, v, e)};
-    kernels::grouped_product(c.pairs, pass.executor, pass.working_memory,
-                             [&](index e, index first, index last, index first_col, index last_col) {
-                               const auto tile = [&](view<T> all) {
-                                 return g.slice(all, e).part(first, last, first_col, last_col);
-                               };
-                               kernels::glu<xsimd::default_arch, T>(tile(u), tile(v), tile(h), activation);
-                             });
+    const view<T> u = kernels::resize_spread(c.gate, g.slots(), hidden);
+    const view<T> v = kernels::resize_spread(c.up, g.slots(), hidden);
+    const view<T> h = kernels::resize_spread(c.hidden, g.slots(), hidden);
+    c.projection.forward_pair(
+        p, g, view_of(x), &params::gate, &params::gate_bias, &params::up, &params::up_bias, pass,
+        [&](index e, index row, index panel, const auto& gate_sum, const auto& up_sum) __attribute__((always_inline)) {
+          const index slot = g.offsets[e] + row;
+          const index col = panel * static_cast<index>(gate_sum.size);
+          gate_sum.store_unaligned(u.row(slot) + col);
+          up_sum.store_unaligned(v.row(slot) + col);
+          activate(gate_sum, up_sum).store_unaligned(h.row(slot) + col);
+        });
     const row_groups slots{g.count, g.offsets};
     c.projection.forward(p, slots, h, &params::down, &params::down_bias, view_of(y), pass);
   }
@@ -97,22 +93,44 @@ struct glu_expert {
   template <class Pass>
   void backward(std::span<const params> p, const row_groups& g, in<T> x, in<T> dy, cache& c, out<T> dx,
                 std::span<params> dp, const Pass& pass) const {
-    const view<T> dh = c.dhidden.resize(g.slots(), hidden);
-    const view<T> du = c.dgate.resize(g.slots(), hidden);
-    const view<T> dv = c.dup.resize(g.slots(), hidden);
+    const view<T> u = kernels::spread_block(c.gate, hidden);
+    const view<T> v = kernels::spread_block(c.up, hidden);
+    const view<T> du = kernels::resize_spread(c.dgate, g.slots(), hidden);
+    const view<T> dv = kernels::resize_spread(c.dup, g.slots(), hidden);
     const row_groups slots{g.count, g.offsets};
-    c.projection.backward_weight(dp, slots, view_of(dy), c.hidden.block(), &params::down, &params::down_bias, pass);
+    c.projection.backward_weight(dp, slots, view_of(dy), kernels::spread_block(c.hidden, hidden), &params::down,
+                                 &params::down_bias, pass);
     c.projection.backward_input(
-        p, slots, view_of(dy), &params::down, dh, pass, false,
-        [&](index e, index first, index last, index first_col, index last_col) {
-          const auto tile = [&](view<T> all) { return g.slice(all, e).part(first, last, first_col, last_col); };
-          kernels::glu_backward<xsimd::default_arch, T>(tile(c.gate.block()), tile(c.up.block()), tile(dh), tile(du),
-                                                        tile(dv), activation);
+        p, slots, view_of(dy), &params::down, du,
+        pass, [&](index e, index row, index panel, const auto& low, const auto& high) __attribute__((always_inline)) {
+          const index slot = g.offsets[e] + row;
+          const auto pull_back = [&](const auto& dh, index col) __attribute__((always_inline)) {
+            using batch = std::remove_cvref_t<decltype(dh)>;
+            const batch of_gate = batch::load_unaligned(u.row(slot) + col);
+            const batch of_up = batch::load_unaligned(v.row(slot) + col);
+            (dh * of_up * activation.derivative(of_gate)).store_unaligned(du.row(slot) + col);
+            (dh * activation.value(of_gate)).store_unaligned(dv.row(slot) + col);
+          };
+          const index lanes = static_cast<index>(low.size);
+          pull_back(low, 2 * panel * lanes);
+          pull_back(high, (2 * panel + 1) * lanes);
         });
     c.projection.backward_weight(dp, g, du, view_of(x), &params::gate, &params::gate_bias, pass);
     c.projection.backward_weight(dp, g, dv, view_of(x), &params::up, &params::up_bias, pass);
-    c.projection.backward_input(p, slots, du, &params::gate, view_of(dx), pass);
-    c.projection.backward_input(p, slots, dv, &params::up, view_of(dx), pass, true);
+    c.projection.backward_input_pair(p, slots, du, &params::gate, dv, &params::up, view_of(dx), pass);
+  }
+
+  /// What packed_layer takes apart (concept `packable_expert`).
+  [[nodiscard]] static kernels::product<T> input_projection(const params& p) {
+    return kernels::pair_times_transposed<T>({}, nullptr, 0, view_of(p.gate), view_of(p.up), bias_or_null(p.gate_bias),
+                                             bias_or_null(p.up_bias));
+  }
+  [[nodiscard]] static kernels::product<T> output_projection(const params& p) {
+    return kernels::of_weight<T>(view_of(p.down), bias_or_null(p.down_bias));
+  }
+  template <class V>
+  [[nodiscard]] V activate(const V& gate_sum, const V& up_sum) const {
+    return activation.value(gate_sum) * up_sum;
   }
 
   void forward(const params& p, in<T> x, out<T> y, cache& c) const { forward_block(*this, p, x, y, c); }

@@ -65,6 +65,11 @@ struct linear_expert {
     c.projection.backward_input(p, {g.count, g.offsets}, view_of(dy), &params::weight, view_of(dx), pass);
   }
 
+  /// What packed_layer takes (concept `packable_expert`).
+  [[nodiscard]] static kernels::product<T> output_projection(const params& p) {
+    return kernels::of_weight<T>(view_of(p.weight), bias_or_null(p.bias));
+  }
+
   void forward(const params& p, in<T> x, out<T> y, cache& c) const { forward_block(*this, p, x, y, c); }
   void backward(const params& p, in<T> x, in<T> dy, cache& c, out<T> dx, params& dp) const {
     backward_block(*this, p, x, dy, c, dx, dp);

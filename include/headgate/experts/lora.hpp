@@ -11,6 +11,7 @@
 #include <headgate/core/random.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
+#include <headgate/kernels/blocking.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -62,11 +63,9 @@ struct lora_expert {
 
   template <class Pass>
   void forward(std::span<const params> p, const row_groups& g, in<T> x, out<T> y, cache& c, const Pass& pass) const {
-    const view<T> inner = c.inner.resize(g.slots(), rank);
+    const view<T> inner = kernels::resize_spread(c.inner, g.slots(), rank);
     const row_groups slots{g.count, g.offsets};
-    const auto scale = [&](index e, index first, index last, index first_col, index last_col) {
-      scale_block(g.slice(inner, e).part(first, last, first_col, last_col));
-    };
+    const auto scale = scaled_into(g, inner);
     c.dropped = pass.training && dropout > 0;
     if (c.dropped) {
       c.random = pass.random;
@@ -82,13 +81,11 @@ struct lora_expert {
   template <class Pass>
   void backward(std::span<const params> p, const row_groups& g, in<T> x, in<T> dy, cache& c, out<T> dx,
                 std::span<params> dp, const Pass& pass) const {
-    const view<T> dinner = c.dinner.resize(g.slots(), rank);
+    const view<T> dinner = kernels::resize_spread(c.dinner, g.slots(), rank);
     const row_groups slots{g.count, g.offsets};
-    c.projection.backward_weight(dp, slots, view_of(dy), c.inner.block(), &params::up, &params::none, pass);
-    c.projection.backward_input(p, slots, view_of(dy), &params::up, dinner, pass, false,
-                                [&](index e, index first, index last, index first_col, index last_col) {
-                                  scale_block(g.slice(dinner, e).part(first, last, first_col, last_col));
-                                });
+    c.projection.backward_weight(dp, slots, view_of(dy), kernels::spread_block(c.inner, rank), &params::up,
+                                 &params::none, pass);
+    c.projection.backward_input(p, slots, view_of(dy), &params::up, dinner, pass, scaled_into(g, dinner));
     if (c.dropped)
       c.projection.backward_weight(dp, slots, dinner, c.kept.block(), &params::down, &params::none, pass);
     else
@@ -97,16 +94,32 @@ struct lora_expert {
     if (c.dropped) for_each_mask(g, c, [&](index s, index, index i, T factor) { dx(s, i) *= factor; });
   }
 
+  /// What packed_layer takes apart (concept `packable_expert`); in evaluation there is no dropout.
+  [[nodiscard]] static kernels::product<T> input_projection(const params& p) {
+    return kernels::of_weight<T>(view_of(p.down));
+  }
+  [[nodiscard]] static kernels::product<T> output_projection(const params& p) {
+    return kernels::of_weight<T>(view_of(p.up));
+  }
+  template <class V>
+  [[nodiscard]] V activate(const V& sum) const {
+    return sum * V(alpha / static_cast<T>(index{rank}));
+  }
+
   void forward(const params& p, in<T> x, out<T> y, cache& c) const { forward_block(*this, p, x, y, c); }
   void backward(const params& p, in<T> x, in<T> dy, cache& c, out<T> dx, params& dp) const {
     backward_block(*this, p, x, dy, c, dx, dp);
   }
 
  private:
-  void scale_block(view<T> block) const {
-    const T factor = alpha / static_cast<T>(index{rank});
-    for (index r = 0; r < block.rows; ++r)
-      for (index i = 0; i < block.cols; ++i) block(r, i) *= factor;
+  /// The finish that writes (alpha / rank) times the sums.
+  [[nodiscard]] auto scaled_into(const row_groups& g, view<T> to) const {
+    return [this, &g, to](index e, index row, index panel, const auto& low, const auto& high) {
+      const index lanes = static_cast<index>(low.size);
+      T* const at = to.row(g.offsets[e] + row) + 2 * panel * lanes;
+      activate(low).store_unaligned(at);
+      activate(high).store_unaligned(at + lanes);
+    };
   }
 
   /// f(slot, row of x, column, 0 or 1 / (1 - dropout)). The mask depends on the token's row and the expert alone.

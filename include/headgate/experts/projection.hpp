@@ -14,6 +14,12 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
+/// An empty bias is none.
+template <class T>
+[[nodiscard]] const T* bias_or_null(const matrix<T>& bias) {
+  return bias.size() > 0 ? bias.data() : nullptr;
+}
+
 /// y_s = x_row(s) w' [+ b] for every slot s with the matrix w of its expert. Keeps the list of products, so that later
 /// passes do not allocate. `Params` is an expert's params; weight and bias name its members, and an empty bias is none.
 template <class T, class Params>
@@ -21,23 +27,54 @@ class projection {
  public:
   using member = matrix<T> Params::*;
 
-  template <class Pass, class Epilogue = kernels::no_epilogue>
+  template <class Pass, class... Finish>
   void forward(std::span<const Params> p, const row_groups& g, view<const T> x, member weight, member bias, view<T> y,
-               const Pass& pass, const Epilogue& epilogue = {}) {
+               const Pass& pass, const Finish&... finish) {
     products_.resize(g.count);
-    for (index e = 0; e < g.count; ++e) products_[e] = {one(p, g, x, weight, bias, y, e)};
-    kernels::grouped_product(products_, pass.executor, pass.working_memory, epilogue);
+    for (index e = 0; e < g.count; ++e) {
+      const Params& of_expert = p[static_cast<std::size_t>(e)];
+      products_[e] = {kernels::times_transposed(g.source(x, e), g.rows_of(e), view_of(of_expert.*weight), g.slice(y, e),
+                                                bias_of(of_expert, bias))};
+    }
+    run(products_, pass, finish...);
   }
 
-  /// dx_s = dy_s w, or added to dx_s.
-  template <class Pass, class Epilogue = kernels::no_epilogue>
+  /// The pair x w' and x v' with the experts' two matrices w and v: no y, the finish gets both sums.
+  template <class Pass, class Finish>
+  void forward_pair(std::span<const Params> p, const row_groups& g, view<const T> x, member w, member w_bias, member v,
+                    member v_bias, const Pass& pass, const Finish& finish) {
+    products_.resize(g.count);
+    for (index e = 0; e < g.count; ++e) {
+      const Params& of_expert = p[static_cast<std::size_t>(e)];
+      products_[e] = {kernels::pair_times_transposed(g.source(x, e), g.rows_of(e), g.size(e), view_of(of_expert.*w),
+                                                     view_of(of_expert.*v), bias_of(of_expert, w_bias),
+                                                     bias_of(of_expert, v_bias))};
+    }
+    run(products_, pass, finish);
+  }
+
+  /// dx_s = dy_s w.
+  template <class Pass, class... Finish>
   void backward_input(std::span<const Params> p, const row_groups& g, view<const T> dy, member weight, view<T> dx,
-                      const Pass& pass, bool accumulate = false, const Epilogue& epilogue = {}) {
+                      const Pass& pass, const Finish&... finish) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e)
       products_[e] = {
-          kernels::times(g.slice(dy, e), view_of(p[static_cast<std::size_t>(e)].*weight), g.slice(dx, e), accumulate)};
-    kernels::grouped_product(products_, pass.executor, pass.working_memory, epilogue);
+          kernels::times(g.slice(dy, e), view_of(p[static_cast<std::size_t>(e)].*weight), g.slice(dx, e), false)};
+    run(products_, pass, finish...);
+  }
+
+  /// dx_s = dy_s w + dz_s v.
+  template <class Pass>
+  void backward_input_pair(std::span<const Params> p, const row_groups& g, view<const T> dy, member w, view<const T> dz,
+                           member v, view<T> dx, const Pass& pass) {
+    sums_.resize(g.count);
+    for (index e = 0; e < g.count; ++e) {
+      const Params& of_expert = p[static_cast<std::size_t>(e)];
+      sums_[e] = {kernels::times(g.slice(dy, e), view_of(of_expert.*w), g.slice(dx, e), false),
+                  kernels::times(g.slice(dz, e), view_of(of_expert.*v), g.slice(dx, e), true)};
+    }
+    run(sums_, pass);
   }
 
   /// dw += dy' x and db += sum of dy over each expert's slots. Nothing where dp is empty.
@@ -51,20 +88,20 @@ class projection {
       products_[e] = {kernels::add_transposed_times(g.slice(dy, e), g.source(x, e), g.rows_of(e), view_of(d.*weight))};
       if ((d.*bias).size() > 0) kernels::add_column_sums(g.slice(dy, e), (d.*bias).data());
     }
-    kernels::grouped_product(products_, pass.executor, pass.working_memory);
-  }
-
-  /// The product of expert e in `forward`, for experts that compute two projections in one task.
-  static kernels::product<T> one(std::span<const Params> p, const row_groups& g, view<const T> x, member weight,
-                                 member bias, view<T> y, index e) {
-    const Params& of_expert = p[static_cast<std::size_t>(e)];
-    const matrix<T>& b = of_expert.*bias;
-    return kernels::times_transposed(g.source(x, e), g.rows_of(e), view_of(of_expert.*weight), g.slice(y, e),
-                                     b.size() > 0 ? b.data() : nullptr);
+    run(products_, pass);
   }
 
  private:
+  static const T* bias_of(const Params& p, member bias) { return bias_or_null(p.*bias); }
+
+  template <std::size_t Parts, class Pass, class... Finish>
+  static void run(const array<kernels::product_group<T, Parts>>& groups, const Pass& pass, const Finish&... finish) {
+    kernels::grouped_product(std::span<const kernels::product_group<T, Parts>>(groups), pass.executor,
+                             pass.working_memory, finish...);
+  }
+
   array<kernels::product_group<T, 1>> products_;
+  array<kernels::product_group<T, 2>> sums_;
 };
 
 }  // namespace HEADGATE_ABI

@@ -1,129 +1,198 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The library's only matrix product: all experts of a layer in one call, over a flat pool of tiles.
+// The library's only matrix product: all experts of a layer in one call, over a flat pool of tasks.
 #pragma once
 
 #include <headgate/concepts/executor.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
 #include <headgate/core/scratch.hpp>
-#include <headgate/kernels/micro_kernel.hpp>
+#include <headgate/kernels/block_product.hpp>
 #include <headgate/kernels/product.hpp>
 #include <headgate/parallel/sequential.hpp>
 
+#include <algorithm>
 #include <array>
 #include <span>
+#include <type_traits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace kernels {
 
-/// Products that are computed tile by tile together: gate and up projection of a GLU, or two terms of one sum. All
-/// parts of a group have the same rows and cols; they run in order, so a later one may add to an earlier one's C.
-template <class T, std::size_t Parts>
-using product_group = std::array<product<T>, Parts>;
+/// Products that one task computes one after the other, all of the same rows and cols: the terms of a sum, where a later
+/// one adds to an earlier one's C.
+template <class T, std::size_t Parts, class Storage = T>
+using product_group = std::array<product<T, Storage>, Parts>;
+
+/// A finish writes, or uses, complete sums while they are in registers: finish(g, row, panel, low, high) for the two vectors
+/// of a panel in one row of group g's last part. This one writes them to C.
+template <class T, std::size_t Parts, class Storage = T>
+struct store_c {
+  std::span<const product_group<T, Parts, Storage>> groups;
+  template <class Arch>
+  HEADGATE_ALWAYS_INLINE void operator()(index g, index row, index panel, const xsimd::batch<T, Arch>& low,
+                                         const xsimd::batch<T, Arch>& high) const {
+    const product<T, Storage>& p = groups[static_cast<std::size_t>(g)].back();
+    store_panel(p.c + row * p.c_stride, panel * panel_width<Arch, T>, p.cols, low, high);
+  }
+};
 
 namespace detail {
 
-/// Depth packed at a time: 512 floats of a panel are 32 KiB, the size of a first-level cache.
-inline constexpr index depth_block = 512;
-
-/// Rows of C in one task: enough to pay for packing the panel, few enough that one hot expert is many tasks.
-inline constexpr index task_rows = 24 * tile_rows;
-
 /// Below so many multiply-adds waking a second thread costs more than it gains.
-inline constexpr index smallest_parallel_work = index{1} << 16;
+inline constexpr index smallest_parallel_work = index{1} << 17;
 
-template <class Arch, class T>
-index task_count(const product<T>& p) {
-  constexpr index width = panel_width<Arch, T>;
-  return ((p.rows + task_rows - 1) / task_rows) * ((p.cols + width - 1) / width);
-}
+/// Tasks for each worker, so that the last ones to finish do not keep the others waiting for long.
+inline constexpr index tasks_per_worker = 16;
 
-/// Rows [first_row, last_row) and one panel of columns of C.
-template <class Arch, class T>
-void product_tile(const product<T>& p, index first_row, index last_row, index col, T* packed) {
-  if (p.depth == 0 && p.accumulate) return;  // an expert without a token: its gradient is not even read
-  constexpr index width = panel_width<Arch, T>;
-  const index cols = (std::min)(width, p.cols - col);
-  start_from start = p.accumulate ? start_from::c : p.bias ? start_from::bias : start_from::zero;
-  index first = 0;
-  do {  // at least once: an empty sum still writes its start value
-    const index last = (std::min)(first + depth_block, p.depth);
-    const T* panel = packed;
-    if (p.panels)
-      panel = p.panels + col * p.depth + first * width;
-    else
-      pack_panel<Arch>(p, col, first, last, packed);
-    for (index row = first_row; row < last_row; row += tile_rows) {
-      const index rows = (std::min)(tile_rows, last_row - row);
-      const T* a[tile_rows];
-      T* c[tile_rows];
-      for (index r = 0; r < rows; ++r) {
-        a[r] = p.a + (p.a_rows ? p.a_rows[row + r] : row + r) * p.a_row_stride + first * p.a_depth_stride;
-        c[r] = p.c + (row + r) * p.c_stride + col;
+/// Cuts groups of products into tasks: (group, block of rows, range of panels).
+template <class Arch, class T, std::size_t Parts, class Storage>
+class task_pool {
+ public:
+  using group_list = std::span<const product_group<T, Parts, Storage>>;
+
+  task_pool(group_list groups, index workers) : groups_(groups) {
+    index blocks = 0;
+    for (const auto& group : groups) {
+      index depth = 0;
+      for (const auto& p : group) {
+        depth = (std::max)(depth, p.depth);
+        work_ += p.rows * p.cols * p.depth * (p.paired ? 2 : 1);
       }
-      micro_kernel_for<Arch, T>(rows, last - first, static_cast<const T* const*>(a), p.a_depth_stride, panel,
-                                static_cast<T* const*>(c), cols, start, p.bias ? p.bias + col : nullptr);
+      depth_ = (std::max)(depth_, depth);
+      rows_ = (std::max)(rows_, rows_in_block<Arch, T>(group[0].rows, depth));
+      blocks += row_blocks(group);
     }
-    start = start_from::c;  // storing and reloading an accumulator changes no bit of it
-    first = last;
-  } while (first < p.depth);
-}
+    if (work_ < smallest_parallel_work) workers = 1;
+    // One thread takes all columns at once: it packs its rows of A only once.
+    if (workers > 1 && blocks > 0) column_tiles_ = (tasks_per_worker * workers + blocks - 1) / blocks;
+    for (const auto& group : groups) tasks_ += row_blocks(group) * column_tiles(group);
+  }
+
+  [[nodiscard]] index tasks() const { return tasks_; }
+  [[nodiscard]] index work() const { return work_; }
+  [[nodiscard]] index memory_size() const { return block_memory<Arch, T>::size(rows_, depth_); }
+
+  template <class Finish>
+  void run(index task, T* memory, const Finish& finish) const {
+    std::size_t g = 0;
+    for (index count; task >= (count = row_blocks(groups_[g]) * column_tiles(groups_[g])); ++g) task -= count;
+    const auto& group = groups_[g];
+    const index tiles = column_tiles(group);
+    const index panels = panel_count<Arch>(group[0]);
+    const index panels_in_task = panels_per_task(panels);
+    const index most = rows_of_block(group);
+    const index first_row = task / tiles * most;
+    const index last_row = (std::min)(first_row + most, group[0].rows);
+    const index first_panel = task % tiles * panels_in_task;
+    const index last_panel = (std::min)(first_panel + panels_in_task, panels);
+    const block_memory<Arch, T> own(memory, rows_, depth_);
+    for (std::size_t i = 0; i + 1 < Parts; ++i) {
+      const product<T, Storage>& p = group[i];
+      block_product<Arch>(
+          p, first_row, last_row, first_panel, last_panel,
+          own, [&p](index row, index panel, const auto& low, const auto& high) __attribute__((always_inline)) {
+            store_panel(p.c + row * p.c_stride, panel * panel_width<Arch, T>, p.cols, low, high);
+          });
+    }
+    const auto number = static_cast<index>(g);
+    block_product<Arch>(
+        group.back(), first_row, last_row, first_panel, last_panel,
+        own, [&](index row, index panel, const auto& low, const auto& high) __attribute__((always_inline)) {
+          finish(number, row, panel, low, high);
+        });
+  }
+
+ private:
+  using one_group = product_group<T, Parts, Storage>;
+
+  static index rows_of_block(const one_group& group) {
+    index depth = 0;
+    for (const auto& p : group) depth = (std::max)(depth, p.depth);
+    return rows_in_block<Arch, T>(group[0].rows, depth);
+  }
+  static index row_blocks(const one_group& group) {
+    const index rows = group[0].rows;
+    return rows == 0 ? 0 : (rows + rows_of_block(group) - 1) / rows_of_block(group);
+  }
+  /// Whole groups of four panels.
+  [[nodiscard]] index panels_per_task(index panels) const {
+    return (std::max)(index{1}, ((panels + column_tiles_ - 1) / column_tiles_ + 3) / 4 * 4);
+  }
+  [[nodiscard]] index column_tiles(const one_group& group) const {
+    const index panels = panel_count<Arch>(group[0]);
+    return (panels + panels_per_task(panels) - 1) / panels_per_task(panels);
+  }
+
+  group_list groups_;
+  index work_ = 0;
+  index rows_ = 0, depth_ = 0;  // largest block of rows, largest depth
+  index column_tiles_ = 1;
+  index tasks_ = 0;
+};
 
 }  // namespace detail
 
-/// Nothing to do after a tile.
-struct no_epilogue {
-  void operator()(index /*group*/, index /*first_row*/, index /*last_row*/, index /*first_col*/,
-                  index /*last_col*/) const {}
+/// A list of products with what becomes of their sums, cut into tasks: a part of what `run_together` runs.
+template <class Arch, class T, std::size_t Parts, class Storage, class Finish>
+struct grouped_work {
+  detail::task_pool<Arch, T, Parts, Storage> pool;
+  Finish finish;
+
+  /// `groups` must outlive it; workers are those of the executor that will run it.
+  grouped_work(std::span<const product_group<T, Parts, Storage>> groups, index workers, const Finish& end)
+      : pool(groups, workers), finish(end) {}
 };
 
-/// Computes all groups. After a tile is complete, epilogue(group, first_row, last_row, first_col, last_col) runs on the
-/// same thread while the tile is in cache. Groups, rows and columns of any number, zero included.
-///
-/// The bits of an element of C do not depend on the executor, the other rows or the blocking (see micro_kernel).
-/// `working_memory` grows to (workers x panel) and is then reused.
-template <class Arch = xsimd::default_arch, class T, std::size_t Parts, executor Executor, class Epilogue = no_epilogue>
-void grouped_product(std::span<const product_group<T, Parts>> groups, const Executor& executor,
-                     scratch<T>& working_memory, const Epilogue& epilogue = {}) {
-  constexpr index width = panel_width<Arch, T>;
-  index tasks = 0;
-  index work = 0;
-  for (const auto& group : groups) {
-    tasks += detail::task_count<Arch>(group[0]);
-    for (const auto& p : group) work += p.rows * p.cols * p.depth;
-  }
+/// Runs the tasks of several lists of products in one pass over the executor: no list waits for another.
+/// `working_memory` grows to (workers x one block) and is then reused.
+template <class T, executor Executor, class... Work>
+void run_together(const Executor& executor, scratch<T>& working_memory, const Work&... work) {
+  const bool is_small = (work.pool.work() + ... + index{0}) < detail::smallest_parallel_work;
+  const index memory = (std::max)({index{0}, work.pool.memory_size()...});
+  working_memory.resize(is_small ? 1 : static_cast<index>(executor.workers()), memory);
   const auto run_task = [&](index task, index worker) {
-    std::size_t g = 0;
-    for (index count; task >= (count = detail::task_count<Arch>(groups[g][0])); ++g) task -= count;
-    const product<T>& shape = groups[g][0];
-    const index panels = (shape.cols + width - 1) / width;
-    const index first_row = task / panels * detail::task_rows;
-    const index last_row = (std::min)(first_row + detail::task_rows, shape.rows);
-    const index col = task % panels * width;
-    for (const auto& p : groups[g]) detail::product_tile<Arch>(p, first_row, last_row, col, working_memory.row(worker));
-    epilogue(static_cast<index>(g), first_row, last_row, col, (std::min)(col + width, shape.cols));
+    // The first list whose tasks reach so far has it.
+    [[maybe_unused]] const auto runs = [&](const auto& one) {
+      if (task >= one.pool.tasks()) {
+        task -= one.pool.tasks();
+        return false;
+      }
+      one.pool.run(task, working_memory.row(worker), one.finish);
+      return true;
+    };
+    static_cast<void>((runs(work) || ...));
   };
-  if (work < detail::smallest_parallel_work) {
-    working_memory.resize(1, detail::depth_block * width);
+  const index tasks = (work.pool.tasks() + ... + index{0});
+  if (is_small)
     run_sequentially.run(tasks, run_task);
-  } else {
-    working_memory.resize(static_cast<index>(executor.workers()), detail::depth_block * width);
+  else
     executor.run(tasks, run_task);
-  }
 }
 
-template <class Arch = xsimd::default_arch, class T, std::size_t Parts, executor Executor, class Epilogue = no_epilogue>
-void grouped_product(const array<product_group<T, Parts>>& groups, const Executor& executor, scratch<T>& working_memory,
-                     const Epilogue& epilogue = {}) {
-  grouped_product<Arch, T, Parts>(std::span<const product_group<T, Parts>>(groups), executor, working_memory, epilogue);
+/// Computes all groups; `finish` gets each element of the last part's sums once. Groups, rows and columns of any number,
+/// zero included.
+///
+/// The bits of an element do not depend on the executor, the other rows or the blocking (see micro_kernel).
+template <class Arch = xsimd::default_arch, class T, std::size_t Parts, class Storage, executor Executor, class Finish>
+void grouped_product(std::span<const product_group<T, Parts, Storage>> groups, const Executor& executor,
+                     scratch<T>& working_memory, const Finish& finish) {
+  run_together(executor, working_memory,
+               grouped_work<Arch, T, Parts, Storage, Finish>(groups, static_cast<index>(executor.workers()), finish));
+}
+
+/// The same, written to each group's C.
+template <class Arch = xsimd::default_arch, class T, std::size_t Parts, class Storage, executor Executor>
+void grouped_product(std::span<const product_group<T, Parts, Storage>> groups, const Executor& executor,
+                     scratch<T>& working_memory) {
+  grouped_product<Arch>(groups, executor, working_memory, store_c<T, Parts, Storage>{groups});
 }
 
 /// One product.
-template <class Arch = xsimd::default_arch, class T, executor Executor>
-void gemm(const product<T>& p, const Executor& executor, scratch<T>& working_memory) {
-  const product_group<T, 1> group{p};
-  grouped_product<Arch, T, 1>(std::span(&group, 1), executor, working_memory);
+template <class Arch = xsimd::default_arch, class T, class Storage, executor Executor>
+void gemm(const product<T, Storage>& p, const Executor& executor, scratch<T>& working_memory) {
+  const product_group<T, 1, Storage> group{p};
+  grouped_product<Arch>(std::span<const product_group<T, 1, Storage>>(&group, 1), executor, working_memory);
 }
 
 }  // namespace kernels

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A layer for inference alone: its weights packed once, in the order and the number format in which kernels read them.
+#pragma once
+
+#include <headgate/checks.hpp>
+#include <headgate/concepts/executor.hpp>
+#include <headgate/config.hpp>
+#include <headgate/core/matrix.hpp>
+#include <headgate/core/scratch.hpp>
+#include <headgate/experts/packed_experts.hpp>
+#include <headgate/experts/packed_pass.hpp>
+#include <headgate/kernels/combined_product.hpp>
+#include <headgate/kernels/gemm.hpp>
+#include <headgate/layer.hpp>
+#include <headgate/parallel/sequential.hpp>
+#include <headgate/routed_batch.hpp>
+
+#include <span>
+#include <utility>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// What `packed_layer::plan` says of a batch.
+struct workspace_plan {
+  index tokens = 0;
+  index workers = 1;
+  index assignments = 0;  ///< at most
+  index bytes = 0;  ///< of a workspace that holds the batch, without what a gate of the user's keeps in its own cache
+};
+
+/// Computes what the `layer` it was made from computes, from weights that are stored as Storage: in the layer's own scalar
+/// with the same bits; in `bf16` or `fp16` with weights rounded to nearest, half the memory to read, and sums in float.
+/// Biases and the gate keep the layer's scalar: the routing is the layer's own, whatever the storage.
+///
+/// Immutable: changes to the layer after packing are not seen. Safe from many threads with a workspace each.
+/// Two passes over the tasks of an executor: {input projections, activation}, {output projections, combination}.
+template <class Layer, class Storage = typename Layer::scalar>
+class packed_layer;
+
+template <class Gate, class Expert, class Shared, class Storage>
+class packed_layer<layer<Gate, Expert, Shared>, Storage> {
+  static constexpr bool has_shared = !std::is_same_v<Shared, no_shared_expert>;
+  struct nothing {};
+  template <template <class, class> class Packed>
+  using of_shared =
+      typename std::conditional_t<has_shared,
+                                  std::type_identity<Packed<std::conditional_t<has_shared, Shared, Expert>, Storage>>,
+                                  std::type_identity<nothing>>::type;
+
+ public:
+  using T = typename Gate::scalar;
+  using scalar = T;
+  using storage = Storage;
+  using source = layer<Gate, Expert, Shared>;
+
+  /// Memory of a pass, reused by the next. One thread at a time may use it; its record tells who went where.
+  struct workspace : routed_batch<Gate> {
+    packed_pass<Expert, Storage> routed;
+    HEADGATE_NO_UNIQUE_ADDRESS of_shared<packed_pass> shared;
+    array<kernels::combined_term<T, Storage>> terms;
+    scratch<T> kernel_memory;
+  };
+
+  /// Packs the layer's weights, an expert at a time on each of the executor's threads.
+  template <executor Executor>
+  packed_layer(const source& from, const Executor& executor)
+      : gate_(from.gate()),
+        gate_params_(from.params().gate),
+        capacity_(from.options().capacity),
+        outputs_(from.outputs()) {
+    experts_ = packed_experts<Expert, Storage>(
+        from.expert(), std::span(from.params().experts.data(), static_cast<std::size_t>(from.experts())), executor);
+    if constexpr (has_shared)
+      shared_ = packed_experts<Shared, Storage>(from.shared(), std::span(&from.params().shared, 1), executor);
+  }
+  explicit packed_layer(const source& from) : packed_layer(from, run_sequentially) {}
+
+  [[nodiscard]] index model() const { return model_of(gate_); }
+  [[nodiscard]] index outputs() const { return outputs_; }
+  [[nodiscard]] index experts() const { return experts_.count(); }
+  [[nodiscard]] const Gate& gate() const { return gate_; }
+  /// Bytes of all packed weights.
+  [[nodiscard]] index bytes() const {
+    if constexpr (has_shared)
+      return experts_.bytes() + shared_.bytes();
+    else
+      return experts_.bytes();
+  }
+
+  /// Inference into a new matrix. Allocates; `forward` with a workspace does not.
+  template <class X>
+  [[nodiscard]] matrix<T> operator()(const X& x) const {
+    matrix<T> y;
+    workspace memory;
+    forward(x, y, memory);
+    return y;
+  }
+
+  /// As layer::forward: y_t = [shared(x_t) +] sum of weight_te * expert_e(x_t), for x (tokens x model) and y (tokens x
+  /// outputs). Refuses wrong shapes and values that are not finite before it writes to y; y is resized if it owns its
+  /// memory. Allocates nothing once the workspace has seen as many tokens and assignments.
+  template <executor Executor, class X, class Y>
+  void forward(const Executor& executor, const X& x_matrix, Y&& y, workspace& memory) const {
+    const in<T> x = row_major<T>(x_matrix);
+    check_input<T>(x, model(), "packed_layer::forward");
+    memory.route(gate_, gate_params_, capacity_, x, pass<T, Executor>{executor, memory.kernel_memory});
+    check_apart<T>(row_major<T>(y), x, "packed_layer::forward", "x and y");  // before y is resized
+    out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "packed_layer::forward", "y");
+    run(executor, view_of(x), view_of(y_rows), memory);
+  }
+  template <class X, class Y>
+  void forward(const X& x, Y&& y, workspace& memory) const {
+    forward(run_sequentially, x, y, memory);
+  }
+
+ private:
+  template <class Executor>
+  void run(const Executor& executor, view<const T> x, view<T> y, workspace& memory) const {
+    const auto workers = static_cast<index>(executor.workers());
+    memory.terms.clear();
+    if constexpr (has_shared) {
+      const index offsets[2] = {0, x.rows};
+      memory.shared.prepare(shared_, row_groups{1, offsets}, x, nullptr, memory.terms);
+      memory.routed.prepare(experts_, memory.plan.groups(), x, memory.slot_weights.data(), memory.terms);
+      kernels::run_together(executor, memory.kernel_memory, memory.shared.work(workers), memory.routed.work(workers));
+    } else {
+      memory.routed.prepare(experts_, memory.plan.groups(), x, memory.slot_weights.data(), memory.terms);
+      kernels::run_together(executor, memory.kernel_memory, memory.routed.work(workers));
+    }
+    kernels::combined_product(std::span<const kernels::combined_term<T, Storage>>(memory.terms), y, executor,
+                              memory.kernel_memory);
+  }
+
+  Gate gate_;
+  typename Gate::params gate_params_;
+  capacity capacity_;
+  index outputs_ = 0;
+  packed_experts<Expert, Storage> experts_;
+  HEADGATE_NO_UNIQUE_ADDRESS of_shared<packed_experts> shared_;
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate
