@@ -66,18 +66,43 @@ struct block_memory {
   static constexpr index whole_lines(index elements) { return (elements + 15) / 16 * 16; }
 };
 
+/// Writes a vector to columns [col, col + lanes) of a row of `cols` elements, as far as it reaches.
+template <class T, class Arch>
+HEADGATE_ALWAYS_INLINE void store_lanes(T* row, index col, index cols, const xsimd::batch<T, Arch>& values) {
+  constexpr index lanes = static_cast<index>(xsimd::batch<T, Arch>::size);
+  if (col + lanes <= cols) {
+    values.store_unaligned(row + col);
+  } else if (col < cols) {  // not a window over the row's last vectors: the columns before may be another thread's
+    alignas(alignment) T edge[lanes];
+    values.store_aligned(edge);
+    std::copy_n(edge, cols - col, row + col);
+  }
+}
+
+/// The same for the two vectors of a panel.
+template <class T, class Arch>
+HEADGATE_ALWAYS_INLINE void store_panel(T* row, index col, index cols, const xsimd::batch<T, Arch>& low,
+                                        const xsimd::batch<T, Arch>& high) {
+  store_lanes(row, col, cols, low);
+  store_lanes(row, col + static_cast<index>(xsimd::batch<T, Arch>::size), cols, high);
+}
+
+/// The finish that writes complete sums to the product's C.
+struct store_c {};
+
 namespace detail {
 
-/// A finish of the micro-kernel: keeps sums that are not complete.
-template <class Arch, class T>
-struct save_sums {
+/// A finish of the micro-kernel: writes the vectors of row r and panel p to row r of a block, from column p * panel width on,
+/// as far as its rows of `cols` elements reach. Sums that are not complete go to working memory this way, complete ones to C.
+template <class T>
+struct store_rows {
   T* to;
   index stride;
+  index cols;
+  template <class Arch>
   HEADGATE_ALWAYS_INLINE void operator()(index r, index p, const xsimd::batch<T, Arch>& low,
                                          const xsimd::batch<T, Arch>& high) const {
-    T* const at = to + r * stride + p * panel_width<Arch, T>;
-    low.store_unaligned(at);
-    high.store_unaligned(at + xsimd::batch<T, Arch>::size);
+    store_panel(to + r * stride, p * panel_width<Arch, T>, cols, low, high);
   }
 };
 
@@ -208,11 +233,14 @@ class group_product {
       m.panel = operands_.panel + v * m.panel_stride;
       m.next = ahead_.from + v * ahead_.panel_stride + t * m.depth * m.next_step;
       m.start = start_ + row * start_stride_ + v * width;
+      const auto run = [&](const auto& finish) { micro_kernel_for<Arch, T, Storage>(rows, panels, m, finish); };
+      const index col = (panel_ + v) * width;
       if (last < p_.depth)
-        micro_kernel_for<Arch, T, Storage>(
-            rows, panels, m, save_sums<Arch, T>{memory_.sums + row * sums_stride + v * width, sums_stride});
+        run(store_rows<T>{memory_.sums + row * sums_stride + v * width, sums_stride, sums_stride});
+      else if constexpr (std::is_same_v<Finish, store_c>)
+        run(store_rows<T>{p_.c + (first_row_ + row) * p_.c_stride + col, p_.c_stride, p_.cols - col});
       else
-        micro_kernel_for<Arch, T, Storage>(rows, panels, m, finish_at<Finish>{finish_, first_row_ + row, panel_ + v});
+        run(finish_at<Finish>{finish_, first_row_ + row, panel_ + v});
       v += panels;
     }
   }
@@ -251,27 +279,6 @@ void block_product(const product<T, Storage>& p, index first_row, index last_row
   const index most = detail::panel_group(last_row - first_row);
   for (index panel = first_panel; panel < last_panel; panel += most)
     group.run(panel, (std::min)(most, last_panel - panel));
-}
-
-/// Writes a vector to columns [col, col + lanes) of a row of `cols` elements, as far as it reaches.
-template <class T, class Arch>
-HEADGATE_ALWAYS_INLINE void store_lanes(T* row, index col, index cols, const xsimd::batch<T, Arch>& values) {
-  constexpr index lanes = static_cast<index>(xsimd::batch<T, Arch>::size);
-  if (col + lanes <= cols) {
-    values.store_unaligned(row + col);
-  } else if (col < cols) {  // not a window over the row's last vectors: the columns before may be another thread's
-    alignas(alignment) T edge[lanes];
-    values.store_aligned(edge);
-    std::copy_n(edge, cols - col, row + col);
-  }
-}
-
-/// The same for the two vectors of a panel.
-template <class T, class Arch>
-HEADGATE_ALWAYS_INLINE void store_panel(T* row, index col, index cols, const xsimd::batch<T, Arch>& low,
-                                        const xsimd::batch<T, Arch>& high) {
-  store_lanes(row, col, cols, low);
-  store_lanes(row, col + static_cast<index>(xsimd::batch<T, Arch>::size), cols, high);
 }
 
 /// Rows of A in one block: as many as a core's second-level cache holds, or all if they are fewer.

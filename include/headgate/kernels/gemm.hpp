@@ -24,19 +24,6 @@ namespace kernels {
 template <class T, std::size_t Parts, class Storage = T>
 using product_group = std::array<product<T, Storage>, Parts>;
 
-/// A finish writes, or uses, complete sums while they are in registers: finish(g, row, panel, low, high) for the two vectors
-/// of a panel in one row of group g's last part. This one writes them to C.
-template <class T, std::size_t Parts, class Storage = T>
-struct store_c {
-  std::span<const product_group<T, Parts, Storage>> groups;
-  template <class Arch>
-  HEADGATE_ALWAYS_INLINE void operator()(index g, index row, index panel, const xsimd::batch<T, Arch>& low,
-                                         const xsimd::batch<T, Arch>& high) const {
-    const product<T, Storage>& p = groups[static_cast<std::size_t>(g)].back();
-    store_panel(p.c + row * p.c_stride, panel * panel_width<Arch, T>, p.cols, low, high);
-  }
-};
-
 namespace detail {
 
 /// Below so many multiply-adds waking a second thread costs more than it gains.
@@ -87,20 +74,16 @@ class task_pool {
     const index first_panel = task % tiles * panels_in_task;
     const index last_panel = (std::min)(first_panel + panels_in_task, panels);
     const block_memory<Arch, T> own(memory, rows_, depth_);
-    for (std::size_t i = 0; i + 1 < Parts; ++i) {
-      const product<T, Storage>& p = group[i];
-      block_product<Arch>(
-          p, first_row, last_row, first_panel, last_panel,
-          own, [&p](index row, index panel, const auto& low, const auto& high) __attribute__((always_inline)) {
-            store_panel(p.c + row * p.c_stride, panel * panel_width<Arch, T>, p.cols, low, high);
-          });
-    }
-    const auto number = static_cast<index>(g);
-    block_product<Arch>(
-        group.back(), first_row, last_row, first_panel, last_panel,
-        own, [&](index row, index panel, const auto& low, const auto& high) __attribute__((always_inline)) {
-          finish(number, row, panel, low, high);
-        });
+    const auto compute = [&](const product<T, Storage>& p, const auto& end) {
+      block_product<Arch>(p, first_row, last_row, first_panel, last_panel, own, end);
+    };
+    for (std::size_t i = 0; i + 1 < Parts; ++i) compute(group[i], store_c{});
+    if constexpr (std::is_same_v<Finish, store_c>)
+      compute(group.back(), finish);
+    else
+      compute(
+          group.back(), [&, number = static_cast<index>(g)](index row, index panel, const auto& low, const auto& high)
+                            __attribute__((always_inline)) { finish(number, row, panel, low, high); });
   }
 
  private:
@@ -170,8 +153,9 @@ void run_together(const Executor& executor, scratch<T>& working_memory, const Wo
     executor.run(tasks, run_task);
 }
 
-/// Computes all groups; `finish` gets each element of the last part's sums once. Groups, rows and columns of any number,
-/// zero included.
+/// Computes all groups. `finish` is store_c{}, or gets each element of a group's last part once while it is in a register:
+/// finish(g, row, panel, low, high) with the two vectors of a panel in one row of group g. Groups, rows and columns of any
+/// number, zero included.
 ///
 /// The bits of an element do not depend on the executor, the other rows or the blocking (see micro_kernel).
 template <class Arch = xsimd::default_arch, class T, std::size_t Parts, class Storage, executor Executor, class Finish>
@@ -185,7 +169,7 @@ void grouped_product(std::span<const product_group<T, Parts, Storage>> groups, c
 template <class Arch = xsimd::default_arch, class T, std::size_t Parts, class Storage, executor Executor>
 void grouped_product(std::span<const product_group<T, Parts, Storage>> groups, const Executor& executor,
                      scratch<T>& working_memory) {
-  grouped_product<Arch>(groups, executor, working_memory, store_c<T, Parts, Storage>{groups});
+  grouped_product<Arch>(groups, executor, working_memory, store_c{});
 }
 
 /// One product.

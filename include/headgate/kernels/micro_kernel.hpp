@@ -20,9 +20,10 @@ template <class Arch>
 inline constexpr bool has_32_registers =
     std::is_base_of_v<xsimd::avx512f, Arch> || std::is_base_of_v<xsimd::neon64, Arch>;
 
-/// Rows of the largest tile: 6 x 2 accumulators, two vectors of B and one of A fill 16 registers; 12 x 2 and three 32.
+/// Rows of the largest tile: 6 x 2 accumulators, two vectors of B and one of A fill 16 registers. With 32, 8 x 2 are enough
+/// to keep two units busy; 12 x 2 would fit, and every row more is a kernel more to compile.
 template <class Arch>
-inline constexpr index tile_rows = has_32_registers<Arch> ? 12 : 6;
+inline constexpr index tile_rows = has_32_registers<Arch> ? 8 : 6;
 
 /// Panels that a tile of so many rows takes at once. Few rows need several, for enough independent sums to hide the latency
 /// of an addition and enough streams to keep memory busy. Weights that are converted take registers of their own: with
@@ -92,9 +93,7 @@ HEADGATE_NEVER_INLINE void micro_kernel(const micro_operands<T, Storage>& operan
     if constexpr (prefetches) next += m.next_step;
     at += m.a_stride;
   };
-  index l = 0;
-  for (; l + 4 <= m.depth; l += 4) unroll<4>([&](auto) __attribute__((always_inline)) { step(); });
-  for (; l < m.depth; ++l) step();
+  for (index l = 0; l < m.depth; ++l) step();
 
   unroll<Rows>([&](auto r) __attribute__((always_inline)) {
     unroll<Panels>([&](auto p) __attribute__((always_inline)) {
