@@ -22,7 +22,7 @@ void print_line(const run& middle, const run* spread) {
   if (spread) std::printf("  +-%4.1f %%", 100 * spread->real_accumulated_time);
   if (const double share = counter_of(middle, "roofline"); share > 0)
     std::printf("  roofline %.2f (%s)", share,
-                counter_of(middle, "memory_bound") > 0.5 ? middle.report_label.c_str() : "peak");
+                counter_of(middle, "memory/peak") > 1 ? middle.report_label.c_str() : "peak");
   else
     for (const auto& [name, value] : middle.counters) std::printf("  %.3g %s", value.value, name.c_str());
   std::printf("\n");

@@ -103,8 +103,8 @@ template <class Contender>
 void add(group& to, const shape& s, hg::index tokens, hg::index threads, const char* who) {
   const std::string shape_name = s.name;
   const bool in_short_set = tokens >= 512 && (shape_name == "tabular" || shape_name == "small");
-  const std::string name = "train/" + shape_name + "/T:" + std::to_string(tokens) +
-                           "/threads:" + std::to_string(threads) + "/" + who;
+  const std::string name =
+      "train/" + shape_name + "/T:" + std::to_string(tokens) + "/threads:" + std::to_string(threads) + "/" + who;
   to.entries.push_back({name,
                         [&s, tokens, threads](benchmark::State& state) {
                           try {
