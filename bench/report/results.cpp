@@ -9,6 +9,7 @@
 #include <iterator>
 #include <sstream>
 #include <stdexcept>
+#include <tuple>
 
 namespace headgate_report {
 
@@ -112,6 +113,14 @@ std::vector<benchmark_name> results::names_of(const std::string& kind) const {
   std::vector<benchmark_name> names;
   for (const std::string& name : order)
     if (const benchmark_name n = parse_name(name); n.kind == kind && !n.shape.empty()) names.push_back(n);
+  std::vector<std::string> shapes;
+  for (const benchmark_name& n : names)
+    if (std::find(shapes.begin(), shapes.end(), n.shape) == shapes.end()) shapes.push_back(n.shape);
+  const auto key = [&](const benchmark_name& n) {
+    const auto place = std::find(shapes.begin(), shapes.end(), n.shape) - shapes.begin();
+    return std::tuple(place, n.tokens, n.threads, n.routing == "uniform" ? "" : n.routing);
+  };
+  std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
   return names;
 }
 

@@ -41,6 +41,7 @@ struct results {
   void add(const std::string& file);
 
   [[nodiscard]] const samples* find(const benchmark_name& name) const;
+  /// Of one kind: shapes as they first came, then by tokens, threads, routing.
   [[nodiscard]] std::vector<benchmark_name> names_of(const std::string& kind) const;
 
   /// Median share of the limit. A run that did not measure limits (PyTorch's) is held against the one of `eigen`.

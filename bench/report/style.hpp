@@ -33,8 +33,8 @@ svg .grid { stroke: var(--grid); stroke-width: 1; } svg .limit { stroke: var(--l
 .line.pytorch_eager, .line.pytorch_sorted { color: var(--pytorch); } .line.pytorch_eager .stroke { stroke-dasharray: 2 3; }
 table { border-collapse: collapse; margin-top: 10px; font-variant-numeric: tabular-nums; font-size: 14px; }
 th, td { text-align: right; padding: 3px 12px; border-bottom: 1px solid var(--grid); white-space: nowrap; }
-th { color: var(--muted); font-weight: 500; } th:first-child, td:first-child, td.name { text-align: left; }
-td.name, th.name { white-space: normal; text-align: left; } td.ours { font-weight: 600; } tr.first td { border-top: 2px solid var(--grid); }
+th { color: var(--muted); font-weight: 500; } th:first-child, td:first-child { text-align: left; }
+td.name { text-align: left; } td.wrap { text-align: left; white-space: normal; max-width: 70ch; } td.ours { font-weight: 600; } tr.first td { border-top: 2px solid var(--grid); }
 .faster { color: var(--good); } .slower { color: var(--bad); } .failed { color: var(--bad); }
 )css";
 

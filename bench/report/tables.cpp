@@ -81,7 +81,7 @@ std::string failures(const results& r) {
   std::string rows;
   for (const std::string& name : r.order)
     if (const auto& one = r.all.at(name); !one.error.empty())
-      rows += "<tr>" + cell(escape(name), "name") + cell(escape(one.error), "name failed") + "</tr>";
+      rows += "<tr>" + cell(escape(name), "name") + cell(escape(one.error), "wrap failed") + "</tr>";
   return table({"failed", ""}, rows);
 }
 
@@ -197,7 +197,7 @@ std::string context_table(const results& r) {
   std::string rows;
   for (const auto& [key, value] : r.context)
     if (key != "caches" && key != "library_build_type")
-      rows += "<tr>" + cell(escape(key), "name") + cell(escape(value), "name") + "</tr>";
+      rows += "<tr>" + cell(escape(key), "name") + cell(escape(value), "wrap") + "</tr>";
   return table({"", ""}, rows);
 }
 
