@@ -4,10 +4,13 @@
 // Without --set: whatever the filter names, once each, as Google Benchmark does it. With --set: that set, repeated, the
 // repetitions of a group shuffled among each other; the options that this stands for may be given to change it.
 #include <cstdio>
-#include <cstring>
 #include <exception>
+#include <fstream>
+#include <memory>
 #include <regex>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "context.hpp"
 #include "reporters.hpp"
@@ -44,20 +47,19 @@ options parse(int argc, char** argv) {
   return o;
 }
 
+void print_help() {
+  std::printf(
+      "headgate_bench [--set=short|full] [--out=<file>.json] [options of Google Benchmark]\n"
+      "  --set   layers, training, routing and machine limits, repeated: short takes minutes, full an hour or more\n"
+      "  --out   writes what headgate_bench_report draws\n"
+      "Google Benchmark's: --benchmark_filter=<regex> --benchmark_list_tests --benchmark_repetitions=<n> "
+      "--benchmark_min_time=<s>\n");
+}
+
 /// As Google Benchmark reads a filter: a regular expression, a leading '-' turns it round.
 bool matches(const std::string& name, const std::string& filter) {
   const bool turned = !filter.empty() && filter[0] == '-';
   return std::regex_search(name, std::regex(turned ? filter.substr(1) : filter)) != turned;
-}
-
-/// What registered itself: kernels, and in a set only routing. Nothing is said if the filter names none of them.
-void run_registered(joint_reporter& to, const std::string& filter, const std::string& set) {
-  to.SetErrorStream(new std::ofstream);  // NOLINT: lives as long as the program
-  if (set == "")
-    benchmark::RunSpecifiedBenchmarks(&to, filter);
-  else if (filter == "." || filter.rfind("route", 0) == 0)
-    benchmark::RunSpecifiedBenchmarks(&to, filter == "." ? "^route/" : filter);
-  benchmark::ClearRegisteredBenchmarks();
 }
 
 /// Unless the command line says how many. Through the flag, because `Repetitions` would add them to every name.
@@ -70,25 +72,42 @@ void set_repetitions(int count, const options& o) {
   benchmark::Initialize(&n, arguments.data());
 }
 
-void run_group(joint_reporter& to, const group& all, const std::string& filter, const options& o) {
-  bool any = false;
+/// What registered itself: kernels, and in a set only routing. Nothing is said if the filter names none of them. Returns how
+/// many it names.
+std::size_t run_registered(joint_reporter& to, const std::string& filter, const options& o) {
+  static std::ofstream nowhere;
+  to.SetErrorStream(&nowhere);
+  std::size_t count = 0;
+  if (o.set == "") {
+    count = benchmark::RunSpecifiedBenchmarks(&to, filter);
+  } else if (filter == "." || filter.find("route") != std::string::npos) {
+    set_repetitions(5, o);
+    count = benchmark::RunSpecifiedBenchmarks(&to, filter == "." ? "^route/" : filter);
+  }
+  benchmark::ClearRegisteredBenchmarks();
+  return count;
+}
+
+/// Returns how many benchmarks of the group the filter names.
+std::size_t run_group(joint_reporter& to, const group& all, const std::string& filter, const options& o) {
+  std::size_t count = 0;
   for (const entry& one : all.entries) {
     if ((o.set == "short" && !one.in_short_set) || !matches(one.name, filter)) continue;
     benchmark::RegisterBenchmark(one.name.c_str(), one.run)->Unit(benchmark::kMillisecond);
-    any = true;
+    ++count;
   }
-  if (any) {
-    if (o.set != "") set_repetitions(all.repetitions, o);
-    benchmark::RunSpecifiedBenchmarks(&to, ".");
-  }
+  if (count == 0) return 0;
+  if (o.set != "") set_repetitions(all.repetitions, o);
+  benchmark::RunSpecifiedBenchmarks(&to, ".");
   benchmark::ClearRegisteredBenchmarks();
+  return count;
 }
 
 void run(int argc, char** argv) {
   options o = parse(argc, argv);
-  int count = static_cast<int>(o.rest.size());
-  benchmark::Initialize(&count, o.rest.data());
-  if (benchmark::ReportUnrecognizedArguments(count, o.rest.data()))
+  int argument_count = static_cast<int>(o.rest.size());
+  benchmark::Initialize(&argument_count, o.rest.data(), print_help);
+  if (benchmark::ReportUnrecognizedArguments(argument_count, o.rest.data()))
     throw std::runtime_error("headgate_bench: see --help");
   describe_build();
   if (o.set != "" || o.out != "") describe_limits();
@@ -106,8 +125,9 @@ void run(int argc, char** argv) {
   add_machine(groups);
   add_layers(groups);
   add_training(groups);
-  run_registered(to, filter, o.set);
-  for (const group& one : groups) run_group(to, one, filter, o);
+  std::size_t count = run_registered(to, filter, o);
+  for (const group& one : groups) count += run_group(to, one, filter, o);
+  if (count == 0) throw std::runtime_error("headgate_bench: no benchmark's name matches " + filter);
 }
 
 }  // namespace

@@ -25,6 +25,10 @@ void print_line(const run& middle, const run* spread) {
                 counter_of(middle, "memory/peak") > 1 ? middle.report_label.c_str() : "peak");
   else
     for (const auto& [name, value] : middle.counters) std::printf("  %.3g %s", value.value, name.c_str());
+  // Only the calling thread's processor time is known, which is that of the pass if there is one thread.
+  const double running = middle.cpu_accumulated_time / middle.real_accumulated_time;
+  if (running < 0.95 && middle.run_name.str().find("/threads:1/") != std::string::npos)
+    std::printf("  disturbed: ran %.0f %% of the time", 100 * running);
   std::printf("\n");
   std::fflush(stdout);
 }

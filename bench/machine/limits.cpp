@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <ctime>  // clock_gettime
 #include <map>
 #include <memory>
 #include <utility>
@@ -26,6 +27,17 @@ using clock = std::chrono::steady_clock;
 
 double seconds_since(clock::time_point start) { return std::chrono::duration<double>(clock::now() - start).count(); }
 
+/// Processor time of the calling thread: a limit is what a thread can do while it runs, whoever else wants to run.
+double thread_seconds() {
+#ifdef CLOCK_THREAD_CPUTIME_ID
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+#else
+  return std::chrono::duration<double>(clock::now().time_since_epoch()).count();
+#endif
+}
+
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
@@ -34,22 +46,21 @@ double median(std::vector<double> values) {
 
 volatile float keep;  // what is stored here cannot be left uncomputed
 
-/// f(part) -> work done, on `threads` threads that start together; returns the work of all per second until the last is done.
+/// f(part) -> work done, on `threads` threads that start together; returns the sum of what each does per second.
 template <class F>
 double rate_together(hg::index threads, const F& f) {
   std::atomic<hg::index> waiting{threads};
-  std::vector<double> work(static_cast<std::size_t>(threads));
-  std::vector<double> seconds(static_cast<std::size_t>(threads));
+  std::vector<double> rates(static_cast<std::size_t>(threads));
   pool_of(threads).run(threads, [&](hg::index part, hg::index) {
     waiting.fetch_sub(1);
     while (waiting.load() > 0) continue;  // a worker that waits here takes no second part
-    const auto start = clock::now();
-    work[static_cast<std::size_t>(part)] = f(part);
-    seconds[static_cast<std::size_t>(part)] = seconds_since(start);
+    const double start = thread_seconds();
+    const double work = f(part);
+    rates[static_cast<std::size_t>(part)] = work / (thread_seconds() - start);
   });
   double sum = 0;
-  for (const double one : work) sum += one;
-  return sum / *std::max_element(seconds.begin(), seconds.end());
+  for (const double one : rates) sum += one;
+  return sum;
 }
 
 /// Twelve sums: enough for two units of five cycles, few enough for sixteen registers. Returns operations.

@@ -29,8 +29,8 @@ struct cache_sizes {
 /// The pool of so many threads that all benchmarks share.
 [[nodiscard]] const hg::thread_pool& pool_of(hg::index threads);
 
-/// FP32 operations per second of fused multiply-adds on registers, all threads together. Median of five tries that take
-/// `seconds` together.
+/// FP32 operations per second of fused multiply-adds on registers, all threads together, in the threads' own processor
+/// time. Median of five tries that take `seconds` together.
 [[nodiscard]] double measure_peak(hg::index threads, double seconds);
 
 /// Bytes per second, every thread reading a part of its own. The way of reading (streams, prefetch distance) is the one

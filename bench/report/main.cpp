@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Draws the results of a benchmark run: headgate_bench_report bench.json [pytorch.json ...] --out bench.html
+// Draws the results of a benchmark run: headgate_bench_report bench.json [--extra pytorch.json ...] --out bench.html
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -12,15 +14,17 @@
 
 int main(int argc, char** argv) {
   CLI::App app{"Draws the results of headgate_bench as one page that needs no network"};
-  std::vector<std::string> files;
+  std::vector<std::string> files, extra;
   std::string out = "bench.html";
-  app.add_option("files", files, "JSON of headgate_bench first, then of bench/pytorch.py and bench/compile_time")
-      ->required();
+  app.add_option("files", files, "JSON of headgate_bench, the run that counts first")->required();
+  app.add_option("--extra", extra, "JSON of bench/pytorch.py or bench/compile_time/cost.sh, taken if it is there");
   app.add_option("--out", out, "the page");
   CLI11_PARSE(app, argc, argv);
   try {
     headgate_report::results all;
     for (const std::string& file : files) all.add(file);
+    for (const std::string& file : extra)
+      if (std::filesystem::exists(file)) all.add(file);
     std::ofstream page(out);
     page << headgate_report::make_page(all);
     page.close();

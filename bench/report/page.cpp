@@ -73,6 +73,21 @@ std::string context_value(const results& r, const std::string& key) {
   return found == r.context.end() ? "" : escape(found->second);
 }
 
+/// Google Benchmark notes processor time too: where one thread has less than the time that passed, something else ran.
+std::string disturbance(const results& r) {
+  int disturbed = 0, all = 0;
+  for (const auto& [name, one] : r.all) {
+    if (name.find("/threads:1/") == std::string::npos || one.counter("cpu_time") == 0) continue;
+    ++all;
+    disturbed += one.counter("cpu_time") < 0.95 * one.counter("real_time") ? 1 : 0;
+  }
+  if (disturbed == 0) return "";
+  return "<p class='failed'>" + std::to_string(disturbed) + " of " + std::to_string(all) +
+         " benchmarks of one thread ran less than 95 % of their time: something else used this machine, and theirs are "
+         "not "
+         "figures to quote.</p>";
+}
+
 std::string section(const std::string& title, const std::string& text, const std::string& body) {
   return body.empty() ? "" : "<h2>" + title + "</h2><p class='muted'>" + text + "</p>" + body;
 }
@@ -87,6 +102,7 @@ std::string make_page(const results& r) {
   html += "</style></head><body><h1>Headgate: close to the machine?</h1><p class='muted'>" + context_value(r, "date") +
           ", " + context_value(r, "processor") + ", " + context_value(r, "instruction_set") + ", " +
           context_value(r, "compiler") + ", " + context_value(r, "flags") + "</p>";
+  html += disturbance(r);
   if (!r.names_of("layer").empty())
     html += section(
         "Whole layers, one thread",

@@ -15,7 +15,7 @@ inline constexpr const char* style = R"css(
 body { margin: 0 auto; max-width: 1240px; padding: 28px 24px 60px; background: var(--bg); color: var(--text);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 h1 { font-size: 25px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 38px 0 6px; }
-p { margin: 6px 0; max-width: 88ch; } .muted { color: var(--muted); } .scroll { overflow-x: auto; }
+p { margin: 6px 0; max-width: 100ch; } .muted { color: var(--muted); } .scroll { overflow-x: auto; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(480px, 100%), 1fr)); gap: 14px; margin-top: 12px; }
 .panels svg { width: 100%; background: var(--card); border-radius: 8px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 10px; } .legend span { white-space: nowrap; }
@@ -33,7 +33,7 @@ svg .grid { stroke: var(--grid); stroke-width: 1; } svg .limit { stroke: var(--l
 .line.pytorch_eager, .line.pytorch_sorted { color: var(--pytorch); } .line.pytorch_eager .stroke { stroke-dasharray: 2 3; }
 table { border-collapse: collapse; margin-top: 10px; font-variant-numeric: tabular-nums; font-size: 14px; }
 th, td { text-align: right; padding: 3px 12px; border-bottom: 1px solid var(--grid); white-space: nowrap; }
-th { color: var(--muted); font-weight: 500; } th:first-child, td:first-child { text-align: left; }
+th { color: var(--muted); font-weight: 500; } th.name { text-align: left; } th:first-child, td:first-child { text-align: left; }
 td.name { text-align: left; } td.wrap { text-align: left; white-space: normal; max-width: 70ch; } td.ours { font-weight: 600; } tr.first td { border-top: 2px solid var(--grid); }
 .faster { color: var(--good); } .slower { color: var(--bad); } .failed { color: var(--bad); }
 )css";

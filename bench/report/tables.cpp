@@ -37,6 +37,10 @@ std::string milliseconds(double ms) {
   return number(ms, ms < 0.1 ? "%.5f" : ms < 1 ? "%.4f" : ms < 10 ? "%.3f" : ms < 100 ? "%.2f" : "%.1f");
 }
 
+std::string tokens_of(const benchmark_name& n) {
+  return std::to_string(n.tokens) + (n.tokens == 1 ? " token" : " tokens");
+}
+
 std::string cell(const std::string& text, const char* kind = "") {
   return (*kind ? std::string("<td class='") + kind + "'>" : std::string("<td>")) + text + "</td>";
 }
@@ -46,10 +50,12 @@ std::string ratio_cell(double ratio) {
   return cell(number(ratio, "%.2f x"), ratio >= 1.05 ? "faster" : ratio < 0.95 ? "slower" : "");
 }
 
+/// A heading that begins with '<' stands to the left, as words do.
 std::string table(const std::vector<std::string>& head, const std::string& rows) {
   if (rows.empty()) return "";
   std::string html = "<div class='scroll'><table><tr>";
-  for (const std::string& one : head) html += "<th>" + one + "</th>";
+  for (const std::string& one : head)
+    html += one.rfind('<', 0) == 0 ? "<th class='name'>" + one.substr(1) + "</th>" : "<th>" + one + "</th>";
   return html + "</tr>" + rows + "</table></div>";
 }
 
@@ -103,7 +109,7 @@ std::string main_table(const results& r) {
   for (const char* kind : {"layer", "train"}) {
     std::set<std::string> done;
     for (const benchmark_name& group : r.names_of(kind)) {
-      std::string name = std::string(kind) + " " + group.shape + ", " + std::to_string(group.tokens) + " tokens";
+      std::string name = std::string(kind) + " " + group.shape + ", " + tokens_of(group);
       if (group.threads > 1) name += ", " + std::to_string(group.threads) + " threads";
       if (group.routing != "uniform") name += ", routing " + group.routing;
       if (!done.insert(name).second) continue;
@@ -131,11 +137,11 @@ std::string threads_table(const results& r) {
       if (n.threads == 1 || !r.find(n) || !r.find(one)) continue;
       const double alone = median(r.find(one)->ms);
       const double together = median(r.find(n)->ms);
-      rows += "<tr>" + cell(std::string(kind) + " " + n.shape + ", " + std::to_string(n.tokens) + " tokens", "name") +
+      rows += "<tr>" + cell(std::string(kind) + " " + n.shape + ", " + tokens_of(n), "name") +
               cell(n.routing == "one" ? "all to one" : n.routing, "name") + cell(title_of(n.who), "name") +
               cell(milliseconds(alone)) + cell(milliseconds(together)) + ratio_cell(alone / together) + "</tr>";
     }
-  return table({"", "routing", "", "1 thread, ms", "2 threads, ms", "speed-up"}, rows);
+  return table({"", "<routing", "", "1 thread, ms", "2 threads, ms", "speed-up"}, rows);
 }
 
 std::string storage_table(const results& r) {
@@ -144,9 +150,8 @@ std::string storage_table(const results& r) {
     if ((n.who != "headgate_bf16" && n.who != "headgate_fp16") || n.threads != 1 || !r.find(n)) continue;
     const double fp32 = median_ms(r, n, "headgate");
     const double half = median(r.find(n)->ms);
-    rows += "<tr>" + cell(n.shape + ", " + std::to_string(n.tokens) + " tokens", "name") +
-            cell(n.who.substr(9), "name") + cell(milliseconds(fp32)) + cell(milliseconds(half)) +
-            ratio_cell(fp32 / half) + "</tr>";
+    rows += "<tr>" + cell(n.shape + ", " + tokens_of(n), "name") + cell(n.who.substr(9), "name") +
+            cell(milliseconds(fp32)) + cell(milliseconds(half)) + ratio_cell(fp32 / half) + "</tr>";
   }
   return table({"", "", "fp32, ms", "16 bits, ms", "speed-up"}, rows);
 }
@@ -180,9 +185,8 @@ std::string cost_table(const results& r) {
 
 std::string limits_table(const results& r) {
   std::string rows;
-  for (const std::string& name : r.order) {
+  for (const auto& [name, one] : r.all) {
     if (name.rfind("machine/", 0) != 0) continue;
-    const samples& one = r.all.at(name);
     for (const char* unit : {"GFLOP/s", "GB/s"}) {
       const auto found = one.counters.find(unit);
       if (found == one.counters.end()) continue;
