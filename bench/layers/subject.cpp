@@ -46,7 +46,6 @@ layer make_layer(const shape& s) {
 
 subject::subject(const shape& s) {
   const std::size_t count = banks_for(s);
-  banks_.reserve(count);
   banks_.push_back(make_layer(s));
   while (banks_.size() < count) banks_.push_back(banks_.front());
 }

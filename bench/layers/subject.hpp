@@ -14,8 +14,9 @@
 #endif
 
 #include <cstddef>
+#include <deque>
 #include <tuple>
-#include <vector>
+#include <type_traits>
 
 #include "layers/shapes.hpp"
 #include "machine/limits.hpp"
@@ -37,33 +38,31 @@ using layer_fp32 = layer;
 [[nodiscard]] layer make_layer(const shape& s);
 
 /// Copies ("banks") of one layer, for passes to take turns with: as many as it takes until twice the last-level cache has
-/// been read before a bank comes up again, if a pass of one token cannot do that alone. One, and warm, where the whole
-/// layer fits in a cache.
+/// been read before a bank comes up again, if a pass of one token cannot do that alone. Who fits in a cache as a whole takes
+/// the first only, and runs warm: fp32 banks may be many where 16 bits need one.
 class subject {
  public:
   explicit subject(const shape& s);
 
-  [[nodiscard]] const std::vector<layer>& banks() const { return banks_; }
+  [[nodiscard]] const std::deque<layer>& banks() const { return banks_; }
 
   /// The same banks as another type of layer, made when first asked for.
   template <class Other>
-  [[nodiscard]] const std::vector<Other>& banks_as() {
+  [[nodiscard]] const std::deque<Other>& banks_as() {
     if constexpr (std::is_same_v<Other, layer>) {
       return banks_;
     } else {
-      auto& made = std::get<std::vector<Other>>(others_);
-      if (made.empty()) {
-        made.reserve(banks_.size());
+      auto& made = std::get<std::deque<Other>>(others_);
+      if (made.empty())
         for (const layer& one : banks_) made.emplace_back(one);
-      }
       return made;
     }
   }
 
  private:
-  std::vector<layer> banks_;
+  std::deque<layer> banks_;
 #if HEADGATE_BENCH_PACKED
-  std::tuple<std::vector<layer_fp32>, std::vector<layer_bf16>, std::vector<layer_fp16>> others_;
+  std::tuple<std::deque<layer_fp32>, std::deque<layer_bf16>, std::deque<layer_fp16>> others_;
 #else
   std::tuple<> others_;
 #endif

@@ -150,10 +150,14 @@ std::string storage_table(const results& r) {
     if ((n.who != "headgate_bf16" && n.who != "headgate_fp16") || n.threads != 1 || !r.find(n)) continue;
     const double fp32 = median_ms(r, n, "headgate");
     const double half = median(r.find(n)->ms);
+    benchmark_name full = n;
+    full.who = "headgate";
+    const std::string from = (r.find(full) ? escape(r.find(full)->label) + ", " : "") + escape(r.find(n)->label);
     rows += "<tr>" + cell(n.shape + ", " + tokens_of(n), "name") + cell(n.who.substr(9), "name") +
-            cell(milliseconds(fp32)) + cell(milliseconds(half)) + ratio_cell(fp32 / half) + "</tr>";
+            cell(milliseconds(fp32)) + cell(milliseconds(half)) + ratio_cell(fp32 / half) + cell(from, "name") +
+            "</tr>";
   }
-  return table({"", "", "fp32, ms", "16 bits, ms", "speed-up"}, rows);
+  return table({"", "", "fp32, ms", "16 bits, ms", "speed-up", "<weights come from"}, rows);
 }
 
 /// Names are route/E:N/k:N/WHO; the counter "ns/token" is shown if there is one, else the time divided by "tokens".
