@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What compilers and linkers pay: seconds to compile and bytes of machine code, of includes alone and of one, two and three
+# What compilers and linkers pay: seconds of processor time to compile and bytes of machine code, of includes alone and of one, two and three
 # instantiations of a layer. Medians of alternated runs. Prints a table, and writes what headgate_bench_report reads.
 #   cost.sh [compiler] [runs] [json]        default g++, 3, no file
 set -euo pipefail
@@ -44,11 +44,12 @@ if [ -e include/headgate/packed_layer.hpp ]; then
   { echo "$header"; packed first 'hg::swiglu_expert<float>'; } >"$scratch/packed_layer.cpp"
 fi
 
+TIMEFORMAT='%U %S'
 for ((run = 0; run < runs; ++run)); do
   for name in "${names[@]}"; do
-    start=$(date +%s%N)
-    "$compiler" -std=c++20 -O2 -mavx2 -mfma -Iinclude -isystem "$eigen" -c "$scratch/$name.cpp" -o "$scratch/$name.o"
-    echo $((($(date +%s%N) - start) / 1000000)) >>"$scratch/$name.ms"
+    { time "$compiler" -std=c++20 -O2 -mavx2 -mfma -Iinclude -isystem "$eigen" -c "$scratch/$name.cpp" -o "$scratch/$name.o" \
+      2>"$scratch/messages"; } 2>"$scratch/seconds" || { cat "$scratch/messages" >&2; exit 1; }
+    awk '{ printf "%.0f\n", 1000 * ($1 + $2) }' "$scratch/seconds" >>"$scratch/$name.ms"
   done
 done
 
