@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What compilers and linkers pay: seconds of processor time to compile and bytes of machine code, of includes alone and of one, two and three
-# instantiations of a layer. Medians of alternated runs. Prints a table, and writes what headgate_bench_report reads.
+# What compilers and linkers pay: seconds of processor time to compile and bytes of machine code, of includes alone and of one,
+# two and three layer types. Medians of alternated runs. Prints a table, and writes what headgate_bench_report reads.
 #   cost.sh [compiler] [runs] [json]        default g++, 3, no file
 set -euo pipefail
 cd "$(dirname "$0")/../.."
