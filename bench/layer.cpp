@@ -1,116 +1,157 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whole layers against the same layer written by hand with Eigen: gather, three products for each expert, scatter.
-#include <headgate/headgate.hpp>
-#include <headgate/parallel/thread_pool.hpp>
+// Whole layers, inference: layer/SHAPE/T:N/threads:N[/routing:KIND]/WHO, who being headgate or a library used by hand.
+#include "layers/by_hand.hpp"
+#include "layers/measure.hpp"
+#include "layers/stage.hpp"
+#include "suite.hpp"
 
-#include <benchmark/benchmark.h>
-
-#include <string>
-#include <vector>
-
-namespace hg = headgate;
+namespace headgate_bench {
 
 namespace {
 
-struct shape {
-  const char* name;
-  hg::index model, hidden, experts, k;
+/// Where all weights of a contender's layer fit.
+template <class Contender>
+memory_level level_of_layer(const shape& s) {
+  return level_of(weight_bytes(s, static_cast<double>(s.experts), Contender::bytes_per_weight));
+}
+
+/// The library's layer, in fp32 or in 16 bits.
+template <class Layer, int BytesPerWeight>
+class ours {
+ public:
+  static constexpr double bytes_per_weight = BytesPerWeight;
+  static constexpr float tolerance = BytesPerWeight == 4 ? 1e-4f : 2e-2f;
+
+  ours(stage& s, hg::index threads)
+      : banks_(s.layers().banks_as<Layer>()),
+        turns_(level_of_layer<ours>(s.sizes()) == memory_level::dram ? banks_.size() : 1),
+        threads_(pool_of(threads)) {}
+
+  void forward(hg::index pass, const hg::matrix<float>& x, hg::matrix<float>& y) {
+    banks_[static_cast<std::size_t>(pass) % turns_].forward(threads_, x, y, memory_);
+  }
+
+ private:
+  const std::deque<Layer>& banks_;
+  std::size_t turns_;
+  const hg::thread_pool& threads_;
+  typename Layer::workspace memory_;
 };
-constexpr shape shapes[] = {{"small", 512, 1024, 8, 2}, {"tabular", 64, 128, 16, 2}};
 
-using gate = hg::topk_gate<float>;
-using expert = hg::swiglu_expert<float>;
-using layer = hg::layer<gate, expert>;
+template <class Products>
+class baseline {
+ public:
+  static constexpr double bytes_per_weight = 4;
+  static constexpr float tolerance = 1e-4f;
 
-layer make_layer(const shape& s) {
-  return layer{gate{.head = {.model = s.model, .experts = s.experts}, .select = {.k = s.k}},
-               expert{.model = s.model, .hidden = s.hidden}, /*seed=*/1};
-}
+  baseline(stage& s, hg::index threads) : banks_(s.layers().banks()), threads_(threads) {}
 
-/// Multiply-adds counted twice: three products for each assignment, and the router.
-double flops(const shape& s, hg::index tokens) {
-  return 2.0 * static_cast<double>(tokens * s.model * (3 * s.hidden * s.k + s.experts));
-}
-
-void report(benchmark::State& state, const shape& s, hg::index tokens, double passes) {
-  state.counters["tokens/s"] =
-      benchmark::Counter(static_cast<double>(tokens), benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(passes * flops(s, tokens) * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-}
-
-void ours(benchmark::State& state, const shape& s, hg::index tokens, hg::index threads) {
-  const layer l = make_layer(s);
-  const hg::matrix<float> x = hg::matrix<float>::Random(tokens, s.model);
-  hg::matrix<float> y;
-  const hg::thread_pool pool(threads);
-  layer::workspace memory;
-  for (auto _ : state) l.forward(pool, x, y, memory);
-  report(state, s, tokens, 1);
-}
-
-void training(benchmark::State& state, const shape& s, hg::index tokens, hg::index threads) {
-  const layer l = make_layer(s);
-  const hg::matrix<float> x = hg::matrix<float>::Random(tokens, s.model);
-  hg::matrix<float> y;
-  hg::matrix<float> dx;
-  const hg::thread_pool pool(threads);
-  layer::tape tape;
-  auto grads = l.zero_gradients();
-  for (auto _ : state) {
-    l.forward(pool, x, y, tape);
-    l.backward(pool, x, y, tape, dx, grads);
+  void forward(hg::index pass, const hg::matrix<float>& x, hg::matrix<float>& y) {
+    if (pass == 0) Products::use_threads(threads_);
+    layer_.forward(banks_[static_cast<std::size_t>(pass) % banks_.size()], x, y);
   }
-  report(state, s, tokens, 3);
+
+ private:
+  const std::deque<layer>& banks_;
+  hg::index threads_;
+  by_hand<Products> layer_;
+};
+
+struct layer_case {
+  const shape& sizes;
+  hg::index tokens, threads;
+  spread kind;
+};
+
+template <class Contender>
+void run(benchmark::State& state, const layer_case& c) {
+  stage& s = stage::of(c.sizes, c.tokens, c.kind);
+  hg::matrix<float> y(c.tokens, c.sizes.model);
+  Contender& who = s.contender<Contender>(c.threads, [&](Contender& fresh) {
+    fresh.forward(0, s.batch(0).x, y);
+    check_close(y, s.expected(), Contender::tolerance, "y");
+  });
+  measure(
+      state, c.threads, level_of_layer<Contender>(c.sizes), c.tokens,
+      [&](hg::index pass) { who.forward(pass, s.batch(pass).x, y); },
+      [&](hg::index passes) {
+        work_done done;
+        done.passes = static_cast<double>(passes);
+        done.flops = done.passes * forward_flops(c.sizes, c.tokens);
+        for (hg::index i = 0; i < passes; ++i)
+          done.bytes += weight_bytes(c.sizes, s.batch(i).active_experts, Contender::bytes_per_weight);
+        return done;
+      });
 }
 
-/// What a competent user writes: the gate and the parameters are the layer's own, the rest is Eigen.
-void by_hand(benchmark::State& state, const shape& s, hg::index tokens) {
-  const layer l = make_layer(s);
-  const hg::matrix<float> x = hg::matrix<float>::Random(tokens, s.model);
-  gate::cache cache;
-  hg::routing<float> r;
-  for (auto _ : state) {
-    l.gate().route(l.params().gate, x, r, cache);
-    std::vector<std::vector<hg::assignment<float>>> of_expert(static_cast<std::size_t>(s.experts));
-    for (const auto& a : r.assignments) of_expert[static_cast<std::size_t>(a.expert)].push_back(a);
-    hg::matrix<float> y = hg::matrix<float>::Zero(tokens, s.model);
-    for (hg::index e = 0; e < s.experts; ++e) {
-      const auto& mine = of_expert[static_cast<std::size_t>(e)];
-      const auto& p = l.params().experts[e];
-      hg::matrix<float> rows(static_cast<hg::index>(mine.size()), s.model);
-      for (std::size_t i = 0; i < mine.size(); ++i) rows.row(static_cast<hg::index>(i)) = x.row(mine[i].token);
-      const hg::matrix<float> u = rows * p.gate.transpose();
-      const hg::matrix<float> v = rows * p.up.transpose();
-      const hg::matrix<float> h = u.array() / (1.0f + (-u.array()).exp()) * v.array();
-      const hg::matrix<float> f = h * p.down.transpose();
-      for (std::size_t i = 0; i < mine.size(); ++i)
-        y.row(mine[i].token) += mine[i].weight * f.row(static_cast<hg::index>(i));
+/// A wrong answer or a refusal is the benchmark's result, in one sentence.
+template <class Contender>
+std::function<void(benchmark::State&)> runner(const layer_case& c) {
+  return [c](benchmark::State& state) {
+    try {
+      run<Contender>(state, c);
+    } catch (const std::exception& problem) {
+      state.SkipWithError(problem.what());
     }
-    benchmark::DoNotOptimize(y.data());
+  };
+}
+
+class cases {
+ public:
+  cases(group& to, const layer_case& c, bool in_short_set) : to_(to), case_(c), in_short_set_(in_short_set) {}
+
+  template <class Contender>
+  void add(const char* who, bool in_short_set = true) {
+    const std::string name = std::string("layer/") + case_.sizes.name + "/T:" + std::to_string(case_.tokens) +
+                             "/threads:" + std::to_string(case_.threads) + suffix_of(case_.kind) + "/" + who;
+    to_.entries.push_back({name, runner<Contender>(case_), in_short_set_ && in_short_set});
   }
-  report(state, s, tokens, 1);
-}
+  template <class Products>
+  void add_baseline(bool in_short_set = true) {
+    add<baseline<Products>>(Products::name, in_short_set);
+  }
 
-const int registered = [] {
-  for (const shape& s : shapes)
-    for (const hg::index tokens : {1, 8, 64, 512}) {
-      const std::string tail = std::string(s.name) + "/T:" + std::to_string(tokens) + "/threads:";
-      for (const hg::index threads : {1, 2}) {
-        const std::string name = tail + std::to_string(threads) + "/headgate";
-        benchmark::RegisterBenchmark(("layer/" + name).c_str(), [&s, tokens, threads](auto& state) {
-          ours(state, s, tokens, threads);
-        })->UseRealTime();
-        if (tokens == 512)
-          benchmark::RegisterBenchmark(("train/" + name).c_str(), [&s, tokens, threads](auto& state) {
-            training(state, s, tokens, threads);
-          })->UseRealTime();
-      }
-      benchmark::RegisterBenchmark(("layer/" + tail + "1/eigen").c_str(), [&s, tokens](auto& state) {
-        by_hand(state, s, tokens);
-      })->UseRealTime();
-    }
-  return 0;
-}();
+ private:
+  group& to_;
+  layer_case case_;
+  bool in_short_set_;
+};
+
+void add_contenders(cases to, const layer_case& c) {
+  const bool plain = c.threads == 1 && c.kind == spread::uniform;
+  to.add<ours<layer_fp32, 4>>("headgate");
+#if HEADGATE_BENCH_PACKED
+  if (c.kind == spread::uniform) {
+    to.add<ours<layer_bf16, 2>>("headgate_bf16", plain && c.tokens <= 8);
+    to.add<ours<layer_fp16, 2>>("headgate_fp16", false);
+  }
+#endif
+  if (c.threads == 1) to.add_baseline<eigen_products>(plain);
+#if HEADGATE_BENCH_OPENBLAS
+  to.add_baseline<openblas_products>(plain);
+#endif
+#if HEADGATE_BENCH_ONEDNN
+  to.add_baseline<onednn_products>(plain);
+#endif
+}
 
 }  // namespace
+
+void add_layers(std::vector<group>& groups) {
+  for (const shape& s : shapes)
+    for (const hg::index tokens : {1, 4, 8, 16, 64, 512, 4096}) {
+      const bool short_shape = &s < &shapes[4];
+      const bool short_tokens = tokens == 1 || tokens == 8 || tokens == 64 || tokens == 512;
+      group all{{}, repetitions_for(forward_flops(s, tokens))};
+      for (const hg::index threads : {1, 2})
+        for (const spread kind : {spread::uniform, spread::zipf, spread::one}) {
+          const layer_case c{s, tokens, threads, kind};
+          const bool in_short_set =
+              kind == spread::uniform ? threads == 1 || tokens == 512 : kind == spread::one && tokens == 512;
+          add_contenders(cases(all, c, short_shape && short_tokens && in_short_set), c);
+        }
+      groups.push_back(std::move(all));
+    }
+}
+
+}  // namespace headgate_bench
