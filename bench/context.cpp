@@ -51,7 +51,6 @@ void describe_build() {
   add("flags", HEADGATE_BENCH_FLAGS);
   add("instruction_set", std::string(xsimd::default_arch::name()) + ", vectors of " +
                              std::to_string(xsimd::batch<float>::size) + " floats");
-  add("layers", HEADGATE_BENCH_PACKED ? "packed" : "not packed");
   add("processor", first_value_of("/proc/cpuinfo", "model name"));
   add("cache_L2", rounded(caches().l2 / 1024, "KiB"));
   add("cache_last", rounded(caches().l3 / (1 << 20), "MiB"));

@@ -120,12 +120,10 @@ class cases {
 void add_contenders(cases to, const layer_case& c) {
   const bool plain = c.threads == 1 && c.kind == spread::uniform;
   to.add<ours<layer_fp32, 4>>("headgate");
-#if HEADGATE_BENCH_PACKED
   if (c.kind == spread::uniform) {
     to.add<ours<layer_bf16, 2>>("headgate_bf16", plain && c.tokens <= 8);
     to.add<ours<layer_fp16, 2>>("headgate_fp16", false);
   }
-#endif
   if (c.threads == 1) to.add_baseline<eigen_products>(plain);
 #if HEADGATE_BENCH_OPENBLAS
   to.add_baseline<openblas_products>(plain);

@@ -5,18 +5,12 @@
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
 #include <headgate/layer.hpp>
-#include <headgate/parallel/thread_pool.hpp>
-#if __has_include(<headgate/packed_layer.hpp>)
 #include <headgate/packed_layer.hpp>
-#define HEADGATE_BENCH_PACKED 1
-#else
-#define HEADGATE_BENCH_PACKED 0
-#endif
+#include <headgate/parallel/thread_pool.hpp>
 
 #include <cstddef>
 #include <deque>
 #include <tuple>
-#include <type_traits>
 
 #include "layers/shapes.hpp"
 #include "machine/limits.hpp"
@@ -25,13 +19,9 @@ namespace headgate_bench {
 
 using layer = hg::layer<hg::topk_gate<float>, hg::swiglu_expert<float>>;
 
-#if HEADGATE_BENCH_PACKED
 using layer_fp32 = hg::packed_layer<layer>;
 using layer_bf16 = hg::packed_layer<layer, hg::bf16>;
 using layer_fp16 = hg::packed_layer<layer, hg::fp16>;
-#else
-using layer_fp32 = layer;
-#endif
 
 /// A layer of this shape. Its weights come from a counter: drawing normal numbers takes 15 ns each, which is 10 s for the
 /// largest shape.
@@ -46,26 +36,18 @@ class subject {
 
   [[nodiscard]] const std::deque<layer>& banks() const { return banks_; }
 
-  /// The same banks as another type of layer, made when first asked for.
-  template <class Other>
-  [[nodiscard]] const std::deque<Other>& banks_as() {
-    if constexpr (std::is_same_v<Other, layer>) {
-      return banks_;
-    } else {
-      auto& made = std::get<std::deque<Other>>(others_);
-      if (made.empty())
-        for (const layer& one : banks_) made.emplace_back(one);
-      return made;
-    }
+  /// The same banks packed, when first asked for.
+  template <class Packed>
+  [[nodiscard]] const std::deque<Packed>& banks_as() {
+    auto& made = std::get<std::deque<Packed>>(others_);
+    if (made.empty())
+      for (const layer& one : banks_) made.emplace_back(one);
+    return made;
   }
 
  private:
   std::deque<layer> banks_;
-#if HEADGATE_BENCH_PACKED
   std::tuple<std::deque<layer_fp32>, std::deque<layer_bf16>, std::deque<layer_fp16>> others_;
-#else
-  std::tuple<> others_;
-#endif
 };
 
 }  // namespace headgate_bench
