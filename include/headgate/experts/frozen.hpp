@@ -55,9 +55,10 @@ struct frozen {
     return expert.output_projection(p);
   }
   template <class... V>
-  [[nodiscard]] auto activate(const V&... sums) const {
-    return expert.activate(sums...);
+  [[nodiscard]] auto activate(const V&... sums) const requires requires(const Expert& e) {
+    e.activate(sums...);
   }
+  { return expert.activate(sums...); }
 
   void forward(const params& p, in<scalar> x, out<scalar> y, cache& c) const { expert.forward(p, x, y, c); }
   void backward(const params& p, in<scalar> x, in<scalar> dy, cache& c, out<scalar> dx, params& dp) const {

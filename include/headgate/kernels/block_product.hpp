@@ -73,7 +73,7 @@ HEADGATE_ALWAYS_INLINE void store_lanes(T* row, index col, index cols, const xsi
   if (col + lanes <= cols) {
     values.store_unaligned(row + col);
   } else if (col < cols) {  // not a window over the row's last vectors: the columns before may be another thread's
-    alignas(alignment) T edge[lanes];
+    alignas(alignment) T edge[static_cast<std::size_t>(lanes)];
     values.store_aligned(edge);
     std::copy_n(edge, cols - col, row + col);
   }

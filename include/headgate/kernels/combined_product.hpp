@@ -40,7 +40,7 @@ HEADGATE_ALWAYS_INLINE void add_lanes(T* y, index col, index cols, T weight, con
   if (col + lanes <= cols) {
     xsimd::fma(factor, values, batch::load_unaligned(y + col)).store_unaligned(y + col);
   } else if (col < cols) {
-    alignas(alignment) T edge[lanes] = {};
+    alignas(alignment) T edge[static_cast<std::size_t>(lanes)] = {};
     std::copy_n(y + col, cols - col, edge);
     xsimd::fma(factor, values, batch::load_aligned(edge)).store_aligned(edge);
     std::copy_n(edge, cols - col, y + col);

@@ -85,7 +85,7 @@ template <class Arch, class Storage, class T>
 void pack_panels(const product<T>& p, Storage* panels) {
   constexpr index width = panel_width<Arch, T>;
   constexpr index steps = 64;
-  alignas(alignment) T block[steps * width];
+  alignas(alignment) T block[static_cast<std::size_t>(steps * width)];
   for (index panel = 0; panel < panel_count<Arch>(p); ++panel)
     for (index first = 0; first < p.depth; first += steps) {
       const index count = (std::min)(steps, p.depth - first);

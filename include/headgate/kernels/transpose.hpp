@@ -18,12 +18,15 @@ typedef float eight_floats_anywhere __attribute__((vector_size(32), aligned(4), 
 
 /// to[l * to_stride + j] = from[j * from_stride + l] for j, l < 8.
 inline void transpose_8x8(const float* from, index from_stride, float* to, index to_stride) {
-  const auto row = [&](index j) {
-    return eight_floats(*reinterpret_cast<const eight_floats_anywhere*>(from + j * from_stride));
+  // References: how such a vector is passed by value depends on the instruction set, and g++ warns of it.
+  const auto get = [&](index j, eight_floats& v) {
+    v = *reinterpret_cast<const eight_floats_anywhere*>(from + j * from_stride);
   };
-  const auto put = [&](index l, eight_floats v) { *reinterpret_cast<eight_floats_anywhere*>(to + l * to_stride) = v; };
-  const eight_floats r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3), r4 = row(4), r5 = row(5), r6 = row(6),
-                     r7 = row(7);
+  const auto put = [&](index l, const eight_floats& v) {
+    *reinterpret_cast<eight_floats_anywhere*>(to + l * to_stride) = v;
+  };
+  eight_floats r0, r1, r2, r3, r4, r5, r6, r7;
+  get(0, r0), get(1, r1), get(2, r2), get(3, r3), get(4, r4), get(5, r5), get(6, r6), get(7, r7);
   // Pairs of rows, then fours, each within halves of 128 bits, which the last step exchanges: 24 shuffles for 64 numbers.
 #define HEADGATE_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
 #define HEADGATE_HIGH(a, b) __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
@@ -41,7 +44,7 @@ inline void transpose_8x8(const float* from, index from_stride, float* to, index
 #undef HEADGATE_HIGH
 #undef HEADGATE_EVEN
 #undef HEADGATE_ODD
-  const auto halves = [&](eight_floats x, eight_floats y, index l) {
+  const auto halves = [&](const eight_floats& x, const eight_floats& y, index l) {
     put(l, __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11));
     put(l + 4, __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15));
   };

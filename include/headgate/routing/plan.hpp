@@ -53,7 +53,7 @@ class dispatch_plan {
   [[nodiscard]] index assignment_of(index slot) const { return slot_assignment_[slot]; }
   [[nodiscard]] index slot_of(index assignment) const { return assignment_slot_[assignment]; }
 
-  /// Slots of token t: token_slots()[token_offsets()[t] ...), in the order of the token's assignments.
+  /// Slots of token t: token_slots()[token_offsets()[t] ...), ascending: expert by expert.
   [[nodiscard]] const array<index>& token_offsets() const { return token_offsets_; }
   [[nodiscard]] const array<index>& token_slots() const { return token_slots_; }
 
@@ -97,8 +97,7 @@ class dispatch_plan {
     next_.resize((std::max)(r.tokens, r.experts));
     for (index t = 0; t < r.tokens; ++t) next_[t] = token_offsets_[t];
     token_slots_.resize(slots());
-    for (index a = 0; a < r.assignments.size(); ++a)
-      if (assignment_slot_[a] >= 0) token_slots_[next_[r.assignments[a].token]++] = assignment_slot_[a];
+    for (index s = 0; s < slots(); ++s) token_slots_[next_[slot_token_[s]]++] = s;
   }
 
   array<index> offsets_;          // (experts + 1)

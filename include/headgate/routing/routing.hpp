@@ -28,7 +28,7 @@ enum class score_kind {
 
 /// A gate's decision for a batch. Ragged: a token may have no, one, k or all experts.
 ///
-/// `assignments` may stand in any order; those of one token are combined in the order in which they stand. A gate that
+/// `assignments` may stand in any order; those of one token are combined in ascending order of their experts. A gate that
 /// learns also fills the dense rows; each of them is (tokens x experts) or empty.
 template <class T>
 struct routing {

@@ -9,73 +9,77 @@ using namespace headgate_test;
 
 namespace {
 
-/// B(l, j) as the comment of `product` defines it.
+/// Elements as the comment of `product` defines them.
 template <class T>
-T element(const k::product<T>& p, hg::index l, hg::index j) {
-  return p.b[(p.b_rows ? p.b_rows[l] : l) * p.b_depth_stride + j * p.b_col_stride];
+T left(const k::product<T>& p, hg::index i, hg::index l) {
+  return p.a[(p.a_rows ? p.a_rows[i] : i) * p.a_row_stride + l * p.a_depth_stride];
 }
+template <class T>
+T right(const k::product<T>& p, const T* b, hg::index l, hg::index j) {
+  return b[(p.b_rows ? p.b_rows[l] : l) * p.b_depth_stride + j * p.b_col_stride];
+}
+
+struct operands {
+  guarded<float> x{3, 5, 0, 1}, w{4, 5, 0, 2}, v{4, 5, 0, 2}, y{3, 4, 0, 3};
+  const hg::index rows[3] = {2, 0, 1};
+  const float bias[4] = {}, other_bias[4] = {};
+
+  operands() {
+    float value = 0;
+    for (guarded<float>* m : {&x, &w, &v, &y}) m->fill([&] { return value += 1; });
+  }
+};
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("pack_panel lays out a panel depth by depth and pads with zeros", "[kernels][product]", float,
-                   double) {
-  using T = TestType;
-  constexpr hg::index width = k::panel_width<xsimd::default_arch, T>;
-  numbers next(1);
-  const std::vector<hg::index> list{3, 3, 0, 5, 1};
-  for (hg::index cols = 1; cols <= 2 * width + 1; ++cols) {
-    guarded<T> w(cols, 5, 1, 2), x(6, cols, 1, 2), unused(5, 1);
-    w.fill([&] { return next.within(T{1}); });
-    x.fill([&] { return next.within(T{1}); });
-    guarded<T> y(1, cols), dw(1, cols), dy(5, 1);
-    const auto by_columns = k::times_transposed<T>(unused.view(), nullptr, w.view(), y.view());
-    const auto by_rows = k::add_transposed_times<T>(dy.view(), x.view(), list.data(), dw.view());
-    for (const auto& p : {by_columns, by_rows})
-      for (hg::index col = 0; col < cols; col += width) {
-        guarded<T> panel(1, 3 * width);
-        k::pack_panel<xsimd::default_arch>(p, col, 1, 4, panel.row());
-        bool right = panel.guards_are_intact();
-        for (hg::index l = 1; l < 4; ++l)
-          for (hg::index j = 0; j < width; ++j)
-            right = right && panel(0, (l - 1) * width + j) == (col + j < cols ? element(p, l, col + j) : T{0});
-        CAPTURE(cols, col);
-        CHECK(right);
-      }
-  }
-}
-
-TEMPLATE_TEST_CASE("pack_panels fills exactly packed_size elements", "[kernels][product]", float, double) {
-  using T = TestType;
-  constexpr hg::index width = k::panel_width<xsimd::default_arch, T>;
-  for (const hg::index outputs : {hg::index{0}, hg::index{1}, width - 1, width, width + 1, 5 * width})
-    for (const hg::index inputs : {0, 1, 9}) {
-      CAPTURE(outputs, inputs);
-      const hg::index size = k::packed_size<xsimd::default_arch, T>(outputs, inputs);
-      CHECK(size == (outputs + width - 1) / width * width * inputs);
-      guarded<T> w(outputs, inputs, 0, 1), panels(1, size);
-      w.fill([] { return T{1}; });
-      panels.fill([] { return T{2}; });
-      k::pack_panels<xsimd::default_arch, T>(w.view(), panels.row());
-      hg::index ones = 0, rest = 0;
-      for (hg::index i = 0; i < size; ++i) ++(panels(0, i) == T{1} ? ones : rest);
-      CHECK(ones == outputs * inputs);
-      CHECK(rest == size - ones);
-      CHECK(panels.guards_are_intact());
-      bool padded = true;
-      for (hg::index i = 0; i < size; ++i) padded = padded && panels(0, i) != T{2};
-      CHECK(padded);
-    }
-}
-
 TEST_CASE("the makers describe their operands", "[kernels][product]") {
-  guarded<float> x(3, 5, 0, 1), w(4, 5, 0, 2), y(3, 4, 0, 3);
-  const hg::index rows[] = {2, 0, 1};
-  const float bias[4] = {};
-  const auto forward = k::times_transposed<float>(x.view(), rows, w.view(), y.view(), bias);
+  operands o;
+  const auto forward = k::times_transposed<float>(o.x.view(), o.rows, o.w.view(), o.y.view(), o.bias);
   CHECK((forward.rows == 3 && forward.cols == 4 && forward.depth == 5));
-  CHECK((forward.a_rows == rows && forward.bias == bias && !forward.accumulate && forward.c == y.row()));
-  const auto input = k::times<float>(y.view(), w.view(), x.view(), true);
-  CHECK((input.rows == 3 && input.cols == 5 && input.depth == 4 && input.accumulate));
-  const auto weight = k::add_transposed_times<float>(y.view(), x.view(), rows, w.view());
-  CHECK((weight.rows == 4 && weight.cols == 5 && weight.depth == 3 && weight.accumulate && weight.b_rows == rows));
+  CHECK((forward.a_rows == o.rows && forward.bias == o.bias && !forward.accumulate && !forward.paired));
+  CHECK((forward.c == o.y.row() && forward.c_stride == 7));
+  const auto input = k::times<float>(o.y.view(), o.w.view(), o.x.view(), true);
+  CHECK((input.rows == 3 && input.cols == 5 && input.depth == 4 && input.accumulate && input.c == o.x.row()));
+  CHECK_FALSE(k::times<float>(o.y.view(), o.w.view(), o.x.view(), false).accumulate);
+  const auto weight = k::add_transposed_times<float>(o.y.view(), o.x.view(), o.rows, o.w.view());
+  CHECK((weight.rows == 4 && weight.cols == 5 && weight.depth == 3 && weight.accumulate && weight.b_rows == o.rows));
+  CHECK((weight.c == o.w.row() && weight.c_stride == 7));
+}
+
+TEST_CASE("the strides of the makers reach the elements of their formulas", "[kernels][product]") {
+  operands o;
+  const auto forward = k::times_transposed<float>(o.x.view(), o.rows, o.w.view(), o.y.view());
+  const auto input = k::times<float>(o.y.view(), o.w.view(), o.x.view(), false);
+  const auto weight = k::add_transposed_times<float>(o.y.view(), o.x.view(), o.rows, o.w.view());
+  bool right_places = true;
+  for (hg::index i = 0; i < 3; ++i)
+    for (hg::index l = 0; l < 5; ++l)
+      for (hg::index j = 0; j < 4; ++j)
+        right_places = right_places && left(forward, i, l) == o.x(o.rows[i], l) &&
+                       right(forward, forward.b, l, j) == o.w(j, l) &&  // y_ij = x_il w_jl
+                       left(input, i, j) == o.y(i, j) &&
+                       right(input, input.b, j, l) == o.w(j, l) &&  // dx_il = dy_ij w_jl
+                       left(weight, j, i) == o.y(i, j) &&
+                       right(weight, weight.b, i, l) == o.x(o.rows[i], l);  // dw_jl = dy_ij x_il
+  CHECK(right_places);
+}
+
+TEST_CASE("a weight alone is described before there is an x", "[kernels][product]") {
+  operands o;
+  const auto p = k::of_weight<float>(o.w.view(), o.bias);
+  CHECK((p.rows == 0 && p.cols == 4 && p.depth == 5 && p.bias == o.bias && !p.a && !p.c));
+  CHECK((p.b == o.w.row() && p.b_col_stride == 7 && p.b_depth_stride == 1));
+  CHECK(!k::of_weight<float>(o.w.view()).bias);
+}
+
+TEST_CASE("a pair has two weights, two biases and no C", "[kernels][product]") {
+  operands o;
+  const auto p = k::pair_times_transposed<float>(o.x.view(), o.rows, 3, o.w.view(), o.v.view(), o.bias, o.other_bias);
+  CHECK((p.paired && p.rows == 3 && p.cols == 4 && p.depth == 5 && !p.c && !p.accumulate));
+  CHECK((p.bias == o.bias && p.bias_pair == o.other_bias && p.a_rows == o.rows));
+  bool right_places = true;
+  for (hg::index l = 0; l < 5; ++l)
+    for (hg::index j = 0; j < 4; ++j)
+      right_places = right_places && right(p, p.b, l, j) == o.w(j, l) && right(p, p.b_pair, l, j) == o.v(j, l);
+  CHECK(right_places);
 }
