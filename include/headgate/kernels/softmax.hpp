@@ -4,6 +4,7 @@
 
 #include <headgate/config.hpp>
 #include <headgate/core/view.hpp>
+#include <headgate/kernels/exp.hpp>
 #include <headgate/kernels/lanes.hpp>
 #include <headgate/kernels/reduce.hpp>
 
@@ -20,16 +21,14 @@ namespace kernels {
 /// p_j = exp(z_j - m) / sum_i exp(z_i - m) with m = max_i z_i, for a row of n elements. p may be z.
 ///
 /// An element of -inf gets the weight 0. A row without any finite element, and one with a NaN or +inf, becomes NaN.
-/// Equal elements get equal weights, and n = 1 gives exactly 1. Weights below the smallest normal number become 0.
+/// Equal elements get equal weights, and n = 1 gives exactly 1. Weights below the smallest normal number may become 0.
 template <class Arch = xsimd::default_arch, class T>
 void softmax_row(const T* z, T* p, index n) {
   using batch = xsimd::batch<T, Arch>;
   const batch largest(max_row<Arch>(z, n));
   batch sums(T{0});
   for_each_vector<T, Arch>(n, [&](auto lanes) {
-    const batch below = lanes.load(z, -std::numeric_limits<T>::infinity()) - largest;
-    // exp(-1000) is 0 in both types, and the exponential need not convert an infinity; max keeps a NaN in its second place.
-    const batch e = xsimd::exp((xsimd::max)(batch(T(-1000)), below));
+    const batch e = exp_bounded(lanes.load(z, -std::numeric_limits<T>::infinity()) - largest);
     sums += e;
     lanes.store(p, e);
   });
@@ -84,7 +83,7 @@ template <class Arch = xsimd::default_arch, class T>
   // An infinite m would make inf - inf of its own element; 0 lets infinities go through exp and log unharmed.
   const T shift = largest - largest == T{0} ? largest : T{0};
   batch sums(T{0});
-  for_each_vector<T, Arch>(n, [&](auto lanes) { sums += xsimd::exp(lanes.load(z, lowest) - batch(shift)); });
+  for_each_vector<T, Arch>(n, [&](auto lanes) { sums += kernels::exp(lanes.load(z, lowest) - batch(shift)); });
   return shift + std::log(sum_of_lanes(sums));
 }
 
