@@ -30,7 +30,7 @@ struct layer_options {
 
 /// y_t = [shared(x_t) +] sum over the experts e that the gate picks for token t of weight_te * expert_e(x_t)
 ///
-/// x (tokens x model), y (tokens x outputs). Terms are added in this order, so that a token's row has the same bits in
+/// x (tokens x model), y (tokens x outputs). Terms are added in this order, the experts ascending, so that a token's row has the same bits in
 /// any batch, beside any neighbours and with any number of threads. Every member is safe to call from several threads
 /// at once with a workspace or tape each, as long as nobody changes the parameters.
 template <class Gate, class Expert, class Shared = no_shared_expert>
@@ -192,7 +192,7 @@ class layer
       gate_.route(parameters_.gate, x, memory.routing, memory.gate_cache, pass);
     else
       gate_.route(parameters_.gate, x, memory.routing, memory.gate_cache);
-    memory.plan.make(memory.routing, options_.capacity);
+    memory.plan.make(memory.routing, options_.capacity, executor);
 
     check_apart<T>(row_major<T>(y), x, "layer::forward", "x and y");  // before y is resized
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "layer::forward", "y");
