@@ -108,19 +108,18 @@ HEADGATE_ALWAYS_INLINE bool topk_in_vector(const T* s, index n, index k, index* 
   using batch = xsimd::batch<T, Arch>;
   constexpr T lowest = -std::numeric_limits<T>::infinity();
   const batch all = n == vector_width<T, Arch> ? batch::load_unaligned(s) : part_vector<T, Arch>{0, n}.load(s, lowest);
-  batch left = all, best;
-  std::uint32_t found = 0, ties = 0;
+  batch left = all;
+  std::uint32_t ties = 0;
   for (index i = 0; i < k; ++i) {
-    best = max_in_all_lanes(left);
-    const auto is_best = all == best;
+    const auto is_best = all == max_in_all_lanes(left);
     const std::uint32_t mask = mask_of(is_best);
     ids[i] = std::countr_zero(mask);
-    found |= mask;
     ties |= mask & (mask - 1);
     left = xsimd::select(is_best, batch(lowest), left);
   }
-  // With a NaN neither the maximum nor its being the same in all lanes is certain; -inf may be padding.
-  return ties == 0 && found >> n == 0 && mask_of(all >= batch(lowest)) == (std::uint32_t{1} << vector_width<T, Arch>)-1;
+  // With a NaN neither the maximum nor its being the same in all lanes is certain. Padding is no danger: it is -inf, and
+  // found, if at all, together with an element of -inf.
+  return ties == 0 && mask_of(all >= batch(lowest)) == (std::uint32_t{1} << vector_width<T, Arch>)-1;
 }
 
 /// The k best by a threshold, k <= Depth; false if it cannot tell them (equal elements among the best, NaN).

@@ -209,6 +209,11 @@ TEST_CASE("a gate routes from logits that somebody else wrote", "[gates][gate]")
   CHECK(dense_weights(r) == expected);
   gate.route_logits(whole.p, x, r, cache, hg::pass<double>{hg::run_sequentially, memory});
   CHECK(dense_weights(r) == expected);  // the record need not be empty
+  const hg::gate ragged{gate.head, hg::softmax{}, even_experts{}, hg::raw{}};
+  decltype(ragged)::cache of_ragged;
+  for (int pass = 0; pass < 2; ++pass)
+    ragged.route_logits({whole.p.head, {}, {}}, x, r, of_ragged, hg::pass<double>{hg::run_sequentially, memory});
+  CHECK(r.assignments.size() == 5 * 2);
   r.tokens = 4;
   CHECK_THROWS_WITH(gate.route_logits(whole.p, x, r, cache, hg::pass<double>{hg::run_sequentially, memory}),
                     "gate::route_logits: the record holds 5 x 3 logits, they must be 4 x 3");
