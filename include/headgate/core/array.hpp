@@ -61,10 +61,10 @@ class array {
   void clear() { items_.clear(); }
   void reserve(index count) { items_.reserve(static_cast<std::size_t>(count)); }
   void resize(index count) {
+    const index before = size();
+    items_.resize(static_cast<std::size_t>(count));
     if constexpr (std::is_trivially_default_constructible_v<T>)
-      items_.resize(static_cast<std::size_t>(count), T{});
-    else
-      items_.resize(static_cast<std::size_t>(count));
+      if (count > before) std::uninitialized_value_construct(data() + before, data() + count);
   }
   /// New elements are left as the memory is, where T allows it: for a caller who writes them all.
   void resize_for_overwrite(index count) { items_.resize(static_cast<std::size_t>(count)); }

@@ -140,9 +140,9 @@ class sorted_columns {
   }
 
   /// Of two sorted lists the larger half, not sorted: falls, then rises.
-  template <std::size_t... I>
-  HEADGATE_ALWAYS_INLINE void keep_larger(const batch (&other)[depth], std::index_sequence<I...>) {
-    ((places_[I] = (xsimd::max)(places_[I], other[depth - 1 - I])), ...);
+  template <std::size_t... Place>
+  HEADGATE_ALWAYS_INLINE void keep_larger(const batch (&other)[depth], std::index_sequence<Place...>) {
+    ((places_[Place] = (xsimd::max)(places_[Place], other[depth - 1 - Place])), ...);
   }
 
   /// Merges lanes `Distance` apart, then those closer.
@@ -154,16 +154,16 @@ class sorted_columns {
       merge_lanes_apart<Distance / 2>(sort_last);
     }
   }
-  template <index Distance, std::size_t... I>
-  HEADGATE_ALWAYS_INLINE void merge_partners(std::index_sequence<I...> all) {
-    const batch partner[depth] = {exchange_lanes<Distance>(places_[I])...};
+  template <index Distance, std::size_t... Place>
+  HEADGATE_ALWAYS_INLINE void merge_partners(std::index_sequence<Place...> all) {
+    const batch partner[depth] = {exchange_lanes<Distance>(places_[Place])...};
     keep_larger(partner, all);
   }
 
-  template <std::size_t... I>
-  HEADGATE_ALWAYS_INLINE batch smallest(std::index_sequence<I...>) const {
+  template <std::size_t... Place>
+  HEADGATE_ALWAYS_INLINE batch smallest(std::index_sequence<Place...>) const {
     batch least = places_[0];
-    ((least = (xsimd::min)(least, places_[I])), ...);
+    ((least = (xsimd::min)(least, places_[Place])), ...);
     return least;
   }
 
@@ -181,14 +181,14 @@ class sorted_columns {
     return places_[Sorted || Lane % 2 == 0 ? i : depth - 1 - i];
   }
 
-  template <std::size_t... I>
+  template <std::size_t... Place>
   HEADGATE_ALWAYS_INLINE static void load(const T* row, index n, index first, batch (&to)[depth],
-                                          std::index_sequence<I...>) {
+                                          std::index_sequence<Place...>) {
     constexpr index width = vector_width<T, Arch>;
     if (first + Depth * width <= n)
-      ((to[I] = batch::load_unaligned(row + first + static_cast<index>(I) * width)), ...);
+      ((to[Place] = batch::load_unaligned(row + first + static_cast<index>(Place) * width)), ...);
     else
-      ((to[I] = load_part(row, n, first + static_cast<index>(I) * width)), ...);
+      ((to[Place] = load_part(row, n, first + static_cast<index>(Place) * width)), ...);
   }
   static batch load_part(const T* row, index n, index at) {
     if (at + vector_width<T, Arch> <= n) return batch::load_unaligned(row + at);
