@@ -33,7 +33,7 @@ struct routed_batch {
       gate.route(p, x, routing, gate_cache, pass);
     else
       gate.route(p, x, routing, gate_cache);
-    plan.make(routing, capacity);
+    plan.make(routing, capacity, pass.executor);
     slot_weights.resize(plan.slots(), 1);
     for (index s = 0; s < plan.slots(); ++s) slot_weights(s, 0) = routing.assignments[plan.assignment_of(s)].weight;
   }

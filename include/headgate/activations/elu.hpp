@@ -4,6 +4,7 @@
 
 #include <headgate/activations/scalar_or_batch.hpp>
 #include <headgate/config.hpp>
+#include <headgate/kernels/exp.hpp>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -18,7 +19,7 @@ struct elu {
   }
   template <class V>
   [[nodiscard]] V derivative(V x) const {
-    return choose(x > number<V>(0), number<V>(1), number<V>(alpha) * xsimd::exp(x));
+    return choose(x > number<V>(0), number<V>(1), number<V>(alpha) * kernels::exp_bounded(x));
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <headgate/activations/scalar_or_batch.hpp>
 #include <headgate/config.hpp>
+#include <headgate/kernels/exp.hpp>
 
 #include <concepts>
 
@@ -23,7 +24,7 @@ struct normal_distribution {
 
   explicit normal_distribution(V x) {
     const V r = number<V>(1) / (xsimd::abs(x) + number<V>(5));
-    bell = xsimd::exp(number<V>(-0.5) * x * x);
+    bell = kernels::exp_bounded(number<V>(-0.5) * x * x);
     const V q = polynomial(xsimd::fma(number<V>(-10), r, number<V>(1)));
     probability = choose(x < number<V>(0), bell * r * q, xsimd::fma(-bell * r, q, number<V>(1)));
   }

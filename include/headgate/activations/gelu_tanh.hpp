@@ -14,7 +14,8 @@ inline namespace HEADGATE_ABI {
 struct gelu_tanh {
   template <class V>
   [[nodiscard]] V value(V x) const {
-    return fading_product(x, sigmoid{}.value(inner(x)));
+    x = not_below(number<V>(-22), x);  // where s(v) is 0 in both types: -inf would become -inf / inf
+    return x / detail::sigmoid_denominator(inner(x));
   }
   /// f'(x) = s(v) + x v' s'(v).
   template <class V>

@@ -4,6 +4,7 @@
 
 #include <headgate/activations/scalar_or_batch.hpp>
 #include <headgate/config.hpp>
+#include <headgate/kernels/exp.hpp>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -34,7 +35,7 @@ struct mish {
     V q, p, numerator, denominator;
 
     explicit parts(V x) {
-      const V e = xsimd::exp(-xsimd::abs(x));
+      const V e = kernels::exp_bounded(-xsimd::abs(x));
       q = choose(x < number<V>(0), e, number<V>(1));
       p = choose(x < number<V>(0), number<V>(1), e);
       numerator = q * xsimd::fma(number<V>(2), p, q);

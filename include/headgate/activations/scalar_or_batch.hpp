@@ -43,6 +43,16 @@ template <class T, class Arch>
   return xsimd::select(condition, a, b);
 }
 
+/// x, but `floor` where x is below it. A NaN stays.
+template <std::floating_point V>
+[[nodiscard]] V not_below(V floor, V x) {
+  return x < floor ? floor : x;
+}
+template <class T, class Arch>
+[[nodiscard]] xsimd::batch<T, Arch> not_below(const xsimd::batch<T, Arch>& floor, const xsimd::batch<T, Arch>& x) {
+  return (xsimd::max)(floor, x);  // which keeps a NaN in its second place
+}
+
 /// x g, and 0 where g is 0 even if x is infinite: the limit wherever g falls faster than x grows.
 template <class V>
 [[nodiscard]] V fading_product(V x, V g) {

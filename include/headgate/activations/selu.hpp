@@ -4,6 +4,7 @@
 
 #include <headgate/activations/scalar_or_batch.hpp>
 #include <headgate/config.hpp>
+#include <headgate/kernels/exp.hpp>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -21,7 +22,7 @@ struct selu {
   }
   template <class V>
   [[nodiscard]] V derivative(V x) const {
-    return choose(x > number<V>(0), number<V>(lambda), number<V>(lambda * alpha) * xsimd::exp(x));
+    return choose(x > number<V>(0), number<V>(lambda), number<V>(lambda * alpha) * kernels::exp_bounded(x));
   }
 };
 

@@ -5,6 +5,7 @@
 #include <headgate/activations/relu.hpp>
 #include <headgate/activations/sigmoid.hpp>
 #include <headgate/config.hpp>
+#include <headgate/kernels/exp.hpp>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -13,7 +14,7 @@ inline namespace HEADGATE_ABI {
 struct softplus {
   template <class V>
   [[nodiscard]] V value(V x) const {
-    return relu{}.value(x) + xsimd::log1p(xsimd::exp(-xsimd::abs(x)));
+    return relu{}.value(x) + xsimd::log1p(kernels::exp_bounded(-xsimd::abs(x)));
   }
   /// f'(x) = 1 / (1 + e^-x).
   template <class V>

@@ -5,6 +5,9 @@
 #include <headgate/activations/scalar_or_batch.hpp>
 #include <headgate/activations/sigmoid.hpp>
 #include <headgate/config.hpp>
+#include <headgate/kernels/exp.hpp>
+
+#include <limits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -15,13 +18,14 @@ struct swish {
 
   template <class V>
   [[nodiscard]] V value(V x) const {
-    return fading_product(x, sigmoid{}.value(number<V>(beta) * x));
+    const V d = detail::sigmoid_denominator(number<V>(beta) * x);
+    return choose(d == number<V>(std::numeric_limits<double>::infinity()), number<V>(0), x / d);  // not -inf / inf
   }
   /// f'(x) = s(beta x) + beta x s'(beta x).
   template <class V>
   [[nodiscard]] V derivative(V x) const {
     const V u = number<V>(beta) * x;
-    const V e = xsimd::exp(-xsimd::abs(u));
+    const V e = kernels::exp_bounded(-xsimd::abs(u));
     const V r = number<V>(1) / (number<V>(1) + e);
     return fading_fma(u, e * r * r, choose(u < number<V>(0), e * r, r));
   }

@@ -9,18 +9,13 @@
 #include <xsimd/xsimd.hpp>
 
 #include <bit>
-#include <cstdint>
 #include <limits>
-#include <type_traits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace kernels {
 
 namespace detail {
-
-template <class T>
-using bits_of = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
 
 /// The exponent bits: all of them are set in NaN and infinity and in nothing else.
 template <class T>

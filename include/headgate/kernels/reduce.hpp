@@ -15,27 +15,37 @@ namespace kernels {
 
 namespace detail {
 
-/// Folds the lanes pairwise, upper half onto lower half: an order that no version of xsimd can change.
-template <class T, class Arch, class Fold>
-T fold_lanes(const xsimd::batch<T, Arch>& values, Fold fold) {
-  alignas(64) T lane[xsimd::batch<T, Arch>::size];
-  values.store_aligned(lane);
-  for (index half = vector_width<T, Arch> / 2; half > 0; half /= 2)
-    for (index i = 0; i < half; ++i) lane[i] = fold(lane[i], lane[i + half]);
-  return lane[0];
+/// Folds the lanes pairwise, upper half onto lower half, in every lane: an order that no version of xsimd can change. A
+/// fold that does not care which of two is the first leaves the same bits in all lanes.
+template <index Half, class T, class Arch, class Fold>
+HEADGATE_ALWAYS_INLINE xsimd::batch<T, Arch> fold_lanes(const xsimd::batch<T, Arch>& values, const Fold& fold) {
+  if constexpr (Half == 0)
+    return values;
+  else
+    return fold_lanes<Half / 2>(fold(values, exchange_lanes<Half>(values)), fold);
 }
 
 }  // namespace detail
 
+/// The sum of the lanes, in every lane.
+template <class T, class Arch>
+[[nodiscard]] HEADGATE_ALWAYS_INLINE xsimd::batch<T, Arch> sum_in_all_lanes(const xsimd::batch<T, Arch>& values) {
+  return detail::fold_lanes<vector_width<T, Arch> / 2>(values, [](const auto& a, const auto& b) { return a + b; });
+}
 template <class T, class Arch>
 [[nodiscard]] T sum_of_lanes(const xsimd::batch<T, Arch>& values) {
-  return detail::fold_lanes(values, [](T a, T b) { return a + b; });
+  return sum_in_all_lanes(values).get(0);
 }
 
-/// Some lane if a lane is NaN.
+/// The largest lane, in every lane; NaN or some lane if a lane is NaN.
+template <class T, class Arch>
+[[nodiscard]] HEADGATE_ALWAYS_INLINE xsimd::batch<T, Arch> max_in_all_lanes(const xsimd::batch<T, Arch>& values) {
+  return detail::fold_lanes<vector_width<T, Arch> / 2>(values,
+                                                       [](const auto& a, const auto& b) { return (xsimd::max)(a, b); });
+}
 template <class T, class Arch>
 [[nodiscard]] T max_of_lanes(const xsimd::batch<T, Arch>& values) {
-  return detail::fold_lanes(values, [](T a, T b) { return a < b ? b : a; });
+  return max_in_all_lanes(values).get(0);
 }
 
 /// x_0 + ... + x_{n-1}; zero for n = 0.
@@ -54,13 +64,17 @@ template <class Arch = xsimd::default_arch, class T>
   return sum_of_lanes(sum);
 }
 
-/// The largest element; -inf for n = 0. A row with a NaN gives NaN or one of its elements.
+/// The largest element, in every lane; -inf for n = 0. A row with a NaN gives NaN or one of its elements.
 template <class Arch = xsimd::default_arch, class T>
-[[nodiscard]] T max_row(const T* x, index n) {
+[[nodiscard]] HEADGATE_ALWAYS_INLINE xsimd::batch<T, Arch> max_row_in_all_lanes(const T* x, index n) {
   constexpr T lowest = -std::numeric_limits<T>::infinity();
   xsimd::batch<T, Arch> largest(lowest);
   for_each_vector<T, Arch>(n, [&](auto lanes) { largest = (xsimd::max)(largest, lanes.load(x, lowest)); });
-  return max_of_lanes(largest);
+  return max_in_all_lanes(largest);
+}
+template <class Arch = xsimd::default_arch, class T>
+[[nodiscard]] T max_row(const T* x, index n) {
+  return max_row_in_all_lanes<Arch>(x, n).get(0);
 }
 
 }  // namespace kernels

@@ -4,11 +4,13 @@
 
 #include <headgate/config.hpp>
 #include <headgate/core/view.hpp>
+#include <headgate/kernels/exp.hpp>
 #include <headgate/kernels/lanes.hpp>
 #include <headgate/kernels/reduce.hpp>
 
 #include <xsimd/xsimd.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -17,26 +19,77 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace kernels {
 
-/// p_j = exp(z_j - m) / sum_i exp(z_i - m) with m = max_i z_i, for a row of n elements. p may be z.
-///
-/// An element of -inf gets the weight 0. A row without any finite element, and one with a NaN or +inf, becomes NaN.
-/// Equal elements get equal weights, and n = 1 gives exactly 1. Weights below the smallest normal number become 0.
-template <class Arch = xsimd::default_arch, class T>
-void softmax_row(const T* z, T* p, index n) {
-  using batch = xsimd::batch<T, Arch>;
-  const batch largest(max_row<Arch>(z, n));
-  batch sums(T{0});
+namespace detail {
+
+// Dividing rounds once, multiplying by a reciprocal twice; it costs 3 % of the time, and equal elements get the number
+// nearest to 1/n.
+
+/// A row of one vector: the same operations without a way through memory, 4.1 ns a row, else 7.0.
+template <class Arch, class T, class Lanes>
+HEADGATE_ALWAYS_INLINE void softmax_vector(const T* z, T* p, const Lanes& lanes) {
+  const auto own = lanes.load(z, -std::numeric_limits<T>::infinity());
+  const auto e = exp_bounded(own - max_in_all_lanes(own));
+  lanes.store(p, e / sum_in_all_lanes(e));
+}
+
+/// p_j = exp(z_j - largest); returns their sums lane by lane.
+template <class Arch, class T>
+HEADGATE_ALWAYS_INLINE xsimd::batch<T, Arch> exponentials(const T* z, const xsimd::batch<T, Arch>& largest, T* p,
+                                                          index n) {
+  xsimd::batch<T, Arch> sums(T{0});
   for_each_vector<T, Arch>(n, [&](auto lanes) {
-    const batch below = lanes.load(z, -std::numeric_limits<T>::infinity()) - largest;
-    // exp(-1000) is 0 in both types, and the exponential need not convert an infinity; max keeps a NaN in its second place.
-    const batch e = xsimd::exp((xsimd::max)(batch(T(-1000)), below));
+    const auto e = exp_bounded(lanes.load(z, -std::numeric_limits<T>::infinity()) - largest);
     sums += e;
     lanes.store(p, e);
   });
-  // Dividing rounds once, multiplying by a reciprocal twice; it costs 3 % of the time, and equal elements get the
-  // number nearest to 1/n.
-  const batch sum(sum_of_lanes(sums));
-  for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, lanes.load(p) / sum); });
+  return sums;
+}
+
+template <class Arch, class T>
+HEADGATE_ALWAYS_INLINE void divide(T* p, const xsimd::batch<T, Arch>& divisor, index n) {
+  for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, lanes.load(p) / divisor); });
+}
+
+/// Rows that go through each step together. A row's steps wait for each other's last operation; those of several rows
+/// overlap. 64 experts: 24 ns a row alone, 18 so.
+inline constexpr index rows_together = 4;
+
+template <class Arch, class T>
+void softmax_vectors(view<const T> z, view<T> p) {
+  using batch = xsimd::batch<T, Arch>;
+  batch of_row[rows_together];  // the largest element, then the sum
+  const index rows = p.rows, n = p.cols;
+  for (index r = 0; r < rows; ++r) of_row[r] = max_row_in_all_lanes<Arch>(z.row(r), n);
+  for (index r = 0; r < rows; ++r) of_row[r] = exponentials<Arch>(z.row(r), of_row[r], p.row(r), n);
+  for (index r = 0; r < rows; ++r) divide<Arch>(p.row(r), sum_in_all_lanes(of_row[r]), n);
+}
+
+}  // namespace detail
+
+/// p_j = exp(z_j - m) / sum_i exp(z_i - m) with m = max_i z_i, for each row of z (rows x cols). p may be z.
+///
+/// An element of -inf gets the weight 0. A row without any finite element, and one with a NaN or +inf, becomes NaN.
+/// Equal elements get equal weights, and one column gives exactly 1. Weights below the smallest normal number may become 0.
+template <class Arch = xsimd::default_arch, class T>
+void softmax_rows(read_view<T> z, view<T> p) {
+  constexpr index width = vector_width<T, Arch>;
+  if (p.cols == width) {
+    for (index r = 0; r < p.rows; ++r) detail::softmax_vector<Arch>(z.row(r), p.row(r), whole_vector<T, Arch>{0});
+  } else if (p.cols < width) {
+    const part_vector<T, Arch> part{0, p.cols};
+    for (index r = 0; r < p.rows; ++r) detail::softmax_vector<Arch>(z.row(r), p.row(r), part);
+  } else {
+    for (index r = 0; r < p.rows; r += detail::rows_together) {
+      const index rows = (std::min)(detail::rows_together, p.rows - r);
+      detail::softmax_vectors<Arch>(z.middle_rows(r, rows), p.middle_rows(r, rows));
+    }
+  }
+}
+
+/// The same for one row of n elements.
+template <class Arch = xsimd::default_arch, class T>
+void softmax_row(const T* z, T* p, index n) {
+  softmax_rows<Arch>(view<const T>(z, 1, n), view<T>(p, 1, n));
 }
 
 /// softmax_row of z / temperature, for a temperature > 0. p may be z. The maximum is taken away before the division, so
@@ -44,16 +97,10 @@ void softmax_row(const T* z, T* p, index n) {
 template <class Arch = xsimd::default_arch, class T>
 void softmax_row_at(const T* z, std::type_identity_t<T> temperature, T* p, index n) {
   using batch = xsimd::batch<T, Arch>;
-  const batch largest(max_row<Arch>(z, n));
+  const batch largest = max_row_in_all_lanes<Arch>(z, n);
   const batch divisor(temperature);
   for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, (lanes.load(z) - largest) / divisor); });
   softmax_row<Arch>(static_cast<const T*>(p), p, n);
-}
-
-/// Softmax of each row of z (rows x cols) into p (rows x cols). p may be z.
-template <class Arch = xsimd::default_arch, class T>
-void softmax_rows(read_view<T> z, view<T> p) {
-  for (index r = 0; r < p.rows; ++r) softmax_row<Arch>(z.row(r), p.row(r), p.cols);
 }
 
 /// Adds to dz_j the gradient scale * p_j (dp_j - sum_i dp_i p_i), where p = softmax(scale * z) and dp = dL/dp.
@@ -84,7 +131,7 @@ template <class Arch = xsimd::default_arch, class T>
   // An infinite m would make inf - inf of its own element; 0 lets infinities go through exp and log unharmed.
   const T shift = largest - largest == T{0} ? largest : T{0};
   batch sums(T{0});
-  for_each_vector<T, Arch>(n, [&](auto lanes) { sums += xsimd::exp(lanes.load(z, lowest) - batch(shift)); });
+  for_each_vector<T, Arch>(n, [&](auto lanes) { sums += kernels::exp(lanes.load(z, lowest) - batch(shift)); });
   return shift + std::log(sum_of_lanes(sums));
 }
 

@@ -28,8 +28,8 @@ enum class score_kind {
 
 /// A gate's decision for a batch. Ragged: a token may have no, one, k or all experts.
 ///
-/// `assignments` may stand in any order; those of one token are combined in ascending order of their experts. A gate that
-/// learns also fills the dense rows; each of them is (tokens x experts) or empty.
+/// `assignments` may stand in any order; a token's rows are combined by ascending expert, those of one expert in the order
+/// in which they stand. A gate that learns also fills the dense rows; each of them is (tokens x experts) or empty.
 template <class T>
 struct routing {
   index tokens = 0;

@@ -56,3 +56,21 @@ TEST_CASE("an array moves what cannot be copied", "[core][array]") {
   a.push_back(std::make_unique<int>(3));
   CHECK(*a[0] == 3);
 }
+
+TEST_CASE("an array gives new numbers the value zero, unless it is told that they are overwritten", "[core][array]") {
+  hg::array<int> a;
+  a.resize_for_overwrite(50);
+  for (int& item : a) item = 7;
+  a.clear();
+  a.resize_for_overwrite(50);
+  CHECK(a.size() == 50);
+  a.clear();
+  a.resize(50);
+  for (const int item : a) CHECK(item == 0);
+  struct with_default {
+    int number = 3;
+  };
+  hg::array<with_default> b;
+  b.resize_for_overwrite(2);
+  CHECK(b[1].number == 3);
+}

@@ -9,11 +9,16 @@
 #include <headgate/gates/weigh/raw.hpp>
 #include <headgate/gates/weigh/renormalised.hpp>
 
+#include <headgate/parallel/thread_pool.hpp>
+
 #include "support/gate_checks.hpp"
+#include "support/shuffled.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace hg = headgate;
@@ -46,6 +51,19 @@ struct these {
   hg::index operator()(const T*, hg::index, hg::index* ids) const {
     std::copy(named.begin(), named.end(), ids);
     return count;
+  }
+};
+
+/// The same for a selection that says beforehand that it names two.
+struct counting_these {
+  std::vector<hg::index> named;
+  hg::index names = 2;
+
+  [[nodiscard]] hg::index count(hg::index) const { return 2; }
+  template <class T>
+  hg::index operator()(const T*, hg::index, hg::index* ids) const {
+    std::copy(named.begin(), named.end(), ids);
+    return names;
   }
 };
 
@@ -175,6 +193,82 @@ TEST_CASE(
   CHECK(said({2, 0, 1}, 3).empty());  // each token may name what another named
   CHECK(experts_of_token(gate.r, 1) == std::vector<hg::index>{2, 0, 1});
   CHECK(said({2}, 1).empty());  // and each pass what the last one named
+}
+
+TEST_CASE("a gate routes from logits that somebody else wrote", "[gates][gate]") {
+  const auto gate = gate_of(4, 3, 2);
+  routed whole(gate);
+  const auto x = random_matrix(5, 4, {2});
+  const auto expected = dense_weights(whole(x));
+  hg::routing<double> r;
+  r.reset(5, 3);
+  std::copy_n(whole.r.logits.data(), 15, r.logits.resize(5, 3).data);
+  decltype(whole.cache) cache;
+  hg::scratch<double> memory;
+  gate.route_logits(whole.p, x, r, cache, hg::pass<double>{hg::run_sequentially, memory});
+  CHECK(dense_weights(r) == expected);
+  gate.route_logits(whole.p, x, r, cache, hg::pass<double>{hg::run_sequentially, memory});
+  CHECK(dense_weights(r) == expected);  // the record need not be empty
+  const hg::gate ragged{gate.head, hg::softmax{}, even_experts{}, hg::raw{}};
+  decltype(ragged)::cache of_ragged;
+  for (int pass = 0; pass < 2; ++pass)
+    ragged.route_logits({whole.p.head, {}, {}}, x, r, of_ragged, hg::pass<double>{hg::run_sequentially, memory});
+  CHECK(r.assignments.size() == 5 * 2);
+  r.tokens = 4;
+  CHECK_THROWS_WITH(gate.route_logits(whole.p, x, r, cache, hg::pass<double>{hg::run_sequentially, memory}),
+                    "gate::route_logits: the record holds 5 x 3 logits, they must be 4 x 3");
+}
+
+TEST_CASE("a selection that tells its count is held to it, and still to naming experts once", "[gates][gate]") {
+  counting_these select;
+  routed gate(hg::gate{hg::linear_head<double>{.model = 2, .experts = 3}, hg::softmax{}, select, hg::raw{}});
+  const auto x = random_matrix(2, 2, {1});
+  const auto said = [&](std::vector<hg::index> named, hg::index count) {
+    gate.gate.select.named = std::move(named);
+    gate.gate.select.names = count;
+    try {
+      gate(x);
+    } catch (const std::invalid_argument& e) {
+      CHECK(gate.r.assignments.empty());
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(said({0}, 1) == "gate::route: the selection names 1 experts for token 0, it promised 2");
+  CHECK(said({0, 1, 2}, 3) == "gate::route: the selection names 3 experts for token 0, it promised 2");
+  CHECK(said({0, 1, 2}, 4) == "gate::route: the selection names 4 experts for token 0, the gate has 3");
+  CHECK(said({0, 3}, 2) == "gate::route: the selection names expert 3 for token 0, the gate has 3");
+  CHECK(said({1, 1}, 2) == "gate::route: the selection names expert 1 twice for token 0");
+  CHECK(said({2, 0}, 2).empty());
+  CHECK(experts_of_token(gate.r, 1) == std::vector<hg::index>{2, 0});
+}
+
+TEST_CASE("with any executor the first bad token of a large batch is refused", "[gates][gate]") {
+  routed gate(gate_of(3, 3, 2));
+  const hg::index tokens = 9000;  // several tasks
+  const hg::matrix<double> x = random_matrix(tokens, 3, {4});
+  gate.r.reset(tokens, 3);
+  std::copy_n(x.data(), x.size(), gate.r.logits.resize(tokens, 3).data);
+  const auto said = [&](const auto& executor) {
+    hg::scratch<double> memory;
+    try {
+      gate.gate.route_logits(gate.p, x, gate.r, gate.cache,
+                             hg::pass<double, std::remove_cvref_t<decltype(executor)>>{executor, memory});
+    } catch (const std::invalid_argument& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const hg::thread_pool pool(3);
+  CHECK(said(pool).empty());
+  for (const hg::index token : {8999, 6200, 2731}) {
+    gate.r.logits(token, 1) = -std::numeric_limits<double>::infinity();
+    const std::string expected =
+        hg::sentence("gate::route: the router logit of token ", token, " for expert 1 is -inf, logits must be finite");
+    CHECK(said(hg::run_sequentially) == expected);
+    CHECK(said(pool) == expected);
+    CHECK(said(shuffled{3, 5}) == expected);
+  }
 }
 
 TEST_CASE("the fields of a gate are those of its stages", "[gates][gate]") {

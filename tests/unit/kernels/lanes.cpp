@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/kernels/lanes.hpp>
 
+#include <array>
+#include <type_traits>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -57,4 +59,22 @@ TEMPLATE_TEST_CASE("for_each_vector stores to the row alone, at any alignment an
       REQUIRE(right);
       REQUIRE(x.guards_are_intact());
     }
+}
+
+TEMPLATE_TEST_CASE("exchange_lanes swaps each lane with the one whose number differs in one bit", "[kernels][lanes]",
+                   float, double) {
+  using batch = xsimd::batch<TestType>;
+  std::array<TestType, batch::size> lane, other;
+  for (std::size_t i = 0; i < lane.size(); ++i) lane[i] = static_cast<TestType>(i + 1);
+  const auto check = [&](auto distance) {
+    if constexpr (decltype(distance)::value < width<TestType>) {
+      k::exchange_lanes<decltype(distance)::value>(batch::load_unaligned(lane.data())).store_unaligned(other.data());
+      for (std::size_t i = 0; i < lane.size(); ++i)
+        CHECK(other[i] == lane[i ^ static_cast<std::size_t>(decltype(distance)::value)]);
+    }
+  };
+  check(std::integral_constant<hg::index, 1>{});
+  check(std::integral_constant<hg::index, 2>{});
+  check(std::integral_constant<hg::index, 4>{});
+  check(std::integral_constant<hg::index, 8>{});
 }

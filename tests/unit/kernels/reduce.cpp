@@ -2,6 +2,9 @@
 #include <headgate/kernels/reduce.hpp>
 #include <headgate/reference/reduce.hpp>
 
+#include <algorithm>
+#include <array>
+
 #include "support/catch.hpp"
 #include "support/kernel_checks.hpp"
 
@@ -64,6 +67,22 @@ TEMPLATE_TEST_CASE("reductions give the same bits at any alignment", "[kernels][
       moved.copy(x.view());
       REQUIRE(same_bits(k::sum_row(moved.row(), n), sum));
       REQUIRE(same_bits(k::dot_row(moved.row(), x.row(), n), dot));
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("sum_in_all_lanes and max_in_all_lanes give every lane the same bits", "[kernels][reduce]", float,
+                   double) {
+  using batch = xsimd::batch<TestType>;
+  numbers next(3);
+  for (int repeat = 0; repeat < 100; ++repeat) {
+    std::array<TestType, batch::size> lane;
+    for (TestType& value : lane) value = next.within(TestType{1});
+    const batch values = batch::load_unaligned(lane.data());
+    const batch sum = k::sum_in_all_lanes(values), largest = k::max_in_all_lanes(values);
+    for (std::size_t i = 0; i < lane.size(); ++i) {
+      REQUIRE(same_bits(sum.get(i), k::sum_of_lanes(values)));
+      REQUIRE(largest.get(i) == *std::max_element(lane.begin(), lane.end()));
     }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/kernels/topk.hpp>
+#include <headgate/reference/topk.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -136,6 +137,41 @@ TEMPLATE_TEST_CASE("topk_row finds the head of a stable sort for a large k", "[k
       REQUIRE(finds_every_k(s.row(), n));
     }
   }
+}
+
+TEMPLATE_TEST_CASE("topk_row agrees with the plain search in rows of many vectors, whatever stands in them",
+                   "[kernels][topk]", float, double) {
+  numbers next(6);
+  for (const hg::index n : {33, 63, 64, 65, 100, 127, 128, 129, 193, 256, 300})
+    for (int kind = 0; kind < 5; ++kind)
+      for (const hg::index count : {1, 2, 3, 4, 5, 8, 9, 16, 17}) {
+        guarded<TestType> s(1, n, n % 3);
+        s.fill([&] {
+          const TestType value = next.within(TestType{1});
+          if (kind == 1) return next.below(n) < 3 ? not_a_number<TestType> : value;  // some NaN
+          if (kind == 2) return next.below(n) < 6 ? value : -infinity<TestType>;     // nearly all masked
+          if (kind == 3) return std::floor(value * TestType{20});                    // ties
+          if (kind == 4) return next.below(n) < 6 ? value : not_a_number<TestType>;  // nearly all NaN
+          return value;
+        });
+        std::vector<hg::index> ids(static_cast<std::size_t>(count) + 1, -7), expected = ids;
+        hg::reference::topk_row(s.row(), n, count, expected.data());
+        k::topk_row(s.row(), n, count, ids.data());
+        CAPTURE(n, kind, count);
+        REQUIRE(ids == expected);
+      }
+}
+
+TEMPLATE_TEST_CASE("topk_row finds the head of a stable sort beside a NaN in every place", "[kernels][topk]", float,
+                   double) {
+  numbers next(7);
+  for (const hg::index n : {width<TestType> - 1, width<TestType>, 2 * width<TestType>, 4 * width<TestType> + 3})
+    for (hg::index place = 0; place < n; ++place) {
+      guarded<TestType> s(1, n, 1);
+      s.fill([&] { return next.within(TestType{1}); });
+      s(0, place) = not_a_number<TestType>;
+      REQUIRE(finds_every_k(s.row(), n));
+    }
 }
 
 TEST_CASE("topk_rows writes k ids for each row and skips what lies between the rows", "[kernels][topk]") {

@@ -45,6 +45,17 @@ TEST_CASE("the plain mixture can weigh the experts' inputs instead", "[reference
   CHECK(y(0, 0) == 3 * 6 + 2 * 0.5 * 1);  // (3 * 1) (3 * 2) + 2 (0.5 * 1) (0.5 * 2)
 }
 
+TEST_CASE("the plain mixture adds a token's answers by expert, not in the order of the assignments",
+          "[reference][moe]") {
+  const double x_memory[] = {1};
+  const hg::view<const double> x(x_memory, 1, 1);
+  guarded<double> y(1, 1);
+  const double answers[] = {1e20, -1e20, 1};  // by expert (1e20 - 1e20) + 1; from the last to the first 0
+  const auto answer = [&](hg::index e, const double*, double* to) { *to = answers[e]; };
+  ref::moe(x, std::vector<sent>{{0, 2, 1}, {0, 1, 1}, {0, 0, 1}}, y.view(), answer);
+  CHECK(y(0, 0) == 1);
+}
+
 TEST_CASE("the plain mixture of no tokens is nothing", "[reference][moe]") {
   guarded<double> x(0, 2), y(0, 1);
   ref::moe(x.view(), std::vector<sent>{}, y.view(), product_expert);

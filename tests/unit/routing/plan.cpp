@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/routing/plan.hpp>
 
+#include <headgate/parallel/thread_pool.hpp>
+
 #include "support/layer_checks.hpp"
+#include "support/shuffled.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -46,7 +49,7 @@ std::vector<hg::index> slots_of(const hg::dispatch_plan& plan, hg::index token) 
 }
 
 /// All that a plan promises, from the definition.
-void check_plan(const record& r, const hg::dispatch_plan& plan) {
+void check_slots(const record& r, const hg::dispatch_plan& plan) {
   const auto g = plan.groups();
   REQUIRE(g.count == r.experts);
   REQUIRE(g.slots() == plan.slots());
@@ -59,13 +62,24 @@ void check_plan(const record& r, const hg::dispatch_plan& plan) {
       if (s > g.offsets[e]) right = right && plan.assignment_of(s) > plan.assignment_of(s - 1);  // stable
     }
   CHECK(right);
-  for (hg::index t = 0; t < r.tokens; ++t) {
-    std::vector<hg::index> expected;
-    for (hg::index a = 0; a < r.assignments.size(); ++a)
-      if (r.assignments[a].token == t && plan.slot_of(a) >= 0) expected.push_back(plan.slot_of(a));
-    std::sort(expected.begin(), expected.end());
-    CHECK(slots_of(plan, t) == expected);
-  }
+  std::vector<std::vector<hg::index>> expected(static_cast<std::size_t>(r.tokens));
+  for (hg::index s = 0; s < plan.slots(); ++s)
+    expected[static_cast<std::size_t>(r.assignments[plan.assignment_of(s)].token)].push_back(s);  // ascending
+  bool listed = plan.token_offsets().size() == r.tokens + 1 && plan.token_offsets()[0] == 0;
+  for (hg::index t = 0; t < r.tokens && listed; ++t)
+    listed = slots_of(plan, t) == expected[static_cast<std::size_t>(t)];
+  CHECK(listed);
+}
+
+bool same_plan(const hg::dispatch_plan& a, const hg::dispatch_plan& b) {
+  const auto same = [](const auto& x, const auto& y) { return std::equal(x.begin(), x.end(), y.begin(), y.end()); };
+  bool equal = a.slots() == b.slots() && same(a.token_offsets(), b.token_offsets()) &&
+               same(a.token_slots(), b.token_slots()) &&
+               std::equal(a.groups().offsets, a.groups().offsets + a.groups().count + 1, b.groups().offsets) &&
+               std::equal(a.groups().rows, a.groups().rows + a.slots(), b.groups().rows);
+  for (hg::index s = 0; s < a.slots() && equal; ++s) equal = a.assignment_of(s) == b.assignment_of(s);
+  for (hg::index i = 0; i < a.slots() + a.dropped() && equal; ++i) equal = a.slot_of(i) == b.slot_of(i);
+  return equal;
 }
 
 }  // namespace
@@ -77,11 +91,63 @@ TEST_CASE("a plan is a stable sort by expert for assignments in any order", "[ro
       for (hg::index k = 1; k <= experts; k += 2) {
         record r = random_record(tokens, experts, k, static_cast<std::uint64_t>(tokens * experts + k));
         plan.make(r, {});
-        check_plan(r, plan);
+        check_slots(r, plan);
         shuffle(r, 5);
         plan.make(r, {});
-        check_plan(r, plan);
+        check_slots(r, plan);
       }
+}
+
+TEST_CASE("a plan of several chunks does not depend on who makes them", "[routing][plan]") {
+  const hg::thread_pool pool(3);
+  for (const hg::index experts : {3, 7, 300}) {
+    record r = random_record(9001, experts, 3, 4);  // 27003 assignments: 5 or 6 chunks
+    for (const bool in_order : {true, false}) {
+      if (!in_order) shuffle(r, 8);
+      for (const hg::capacity limit : {hg::capacity{}, hg::capacity{.factor = 0.7}}) {
+        hg::dispatch_plan alone, shared, mixed;
+        alone.make(r, limit);
+        shared.make(r, limit, pool);
+        mixed.make(r, limit, shuffled{4, 7});
+        check_slots(r, alone);
+        CHECK(same_plan(alone, shared));
+        CHECK(same_plan(alone, mixed));
+      }
+    }
+  }
+}
+
+TEST_CASE("a plan lists the slots of tokens without assignments, at both ends and between, as none",
+          "[routing][plan]") {
+  hg::dispatch_plan plan;
+  record r;
+  r.reset(20000, 3);
+  for (hg::index t = 50; t < 19000; t += 2 + t % 3) r.assignments.push_back({t, t % 3, 1.0});
+  plan.make(r, {}, hg::thread_pool{2});
+  check_slots(r, plan);
+  record empty;
+  empty.reset(70, 3);
+  plan.make(empty, {});
+  check_slots(empty, plan);
+}
+
+TEST_CASE("one token may have more assignments than a chunk", "[routing][plan]") {
+  hg::dispatch_plan plan;
+  record r;
+  r.reset(3, 2);
+  for (hg::index a = 0; a < 20000; ++a) r.assignments.push_back({a < 5 ? 0 : 1, a % 2, 1.0});
+  plan.make(r, {}, shuffled{3, 1});
+  check_slots(r, plan);
+}
+
+TEST_CASE("the first refused assignment of many chunks is named", "[routing][plan]") {
+  record r = random_record(9000, 4, 2, 4);
+  r.assignments[17000].expert = 9;
+  r.assignments[6000].token = -1;
+  hg::dispatch_plan plan;
+  const std::string expected = "dispatch_plan: assignment 6000 names token -1, the batch has 9000";
+  CHECK(refusal([&] { plan.make(r, {}); }) == expected);
+  CHECK(refusal([&] { plan.make(r, {}, hg::thread_pool{2}); }) == expected);
 }
 
 TEST_CASE("the experts' counts sum to tokens times k", "[routing][plan]") {
@@ -102,21 +168,21 @@ TEST_CASE("an empty batch, no assignments, one expert for all, and a token twice
   hg::dispatch_plan plan;
   const record none = record_of(0, 4, {});
   plan.make(none, {});
-  check_plan(none, plan);
+  check_slots(none, plan);
   CHECK(plan.slots() == 0);
 
   const record idle = record_of(3, 4, {});
   plan.make(idle, {});
-  check_plan(idle, plan);
+  check_slots(idle, plan);
 
   const record hot = record_of(3, 4, {{2, 1, 1.0}, {0, 1, 1.0}, {1, 1, 1.0}});
   plan.make(hot, {});
-  check_plan(hot, plan);
+  check_slots(hot, plan);
   CHECK(plan.groups().size(1) == 3);
 
   const record twice = record_of(2, 2, {{1, 0, 0.25}, {1, 0, 0.5}, {0, 1, 1.0}});
   plan.make(twice, {});
-  check_plan(twice, plan);
+  check_slots(twice, plan);
 }
 
 TEST_CASE("a plan refuses a token or an expert that does not exist, with the numbers", "[routing][plan]") {
@@ -129,7 +195,7 @@ TEST_CASE("a plan refuses a token or an expert that does not exist, with the num
   CHECK(make(record_of(3, 4, {{2, -7, 1.0}})) == "dispatch_plan: assignment 0 names expert -7, the layer has 4");
   const record good = record_of(3, 4, {{2, 1, 1.0}});
   plan.make(good, {});  // a refusal leaves nothing behind
-  check_plan(good, plan);
+  check_slots(good, plan);
 }
 
 TEST_CASE("a plan refuses a weight that is not finite, with its place", "[routing][plan]") {
@@ -145,7 +211,7 @@ TEST_CASE("capacity by position keeps the first assignments of each expert", "[r
   const record r = record_of(5, 2, {{0, 0, 0.1}, {1, 0, 0.9}, {2, 1, 0.5}, {3, 0, 0.8}, {4, 0, 0.7}});
   hg::dispatch_plan plan;
   plan.make(r, {.factor = 0.8});  // ceil(0.8 * 5 / 2) = 2
-  check_plan(r, plan);
+  check_slots(r, plan);
   CHECK(plan.dropped() == 2);
   CHECK(plan.slot_of(0) == 0);
   CHECK(plan.slot_of(1) == 1);
@@ -159,7 +225,7 @@ TEST_CASE("capacity by probability keeps the heaviest, the earlier of two equals
   const record r = record_of(6, 2, {{0, 0, 0.1}, {1, 0, 0.5}, {2, 0, 0.9}, {3, 0, 0.5}, {4, 0, 0.5}, {5, 1, 0.0}});
   hg::dispatch_plan plan;
   plan.make(r, {.factor = 1, .drop = hg::drop::by_probability});  // 3 each
-  check_plan(r, plan);
+  check_slots(r, plan);
   CHECK(plan.dropped() == 2);
   const std::vector<hg::index> kept{plan.assignment_of(0), plan.assignment_of(1), plan.assignment_of(2),
                                     plan.assignment_of(3)};
@@ -176,7 +242,7 @@ TEST_CASE("every capacity and rule gives a plan with at most that many rows an e
         shuffle(r, 11);
         const hg::capacity limit{.factor = factor, .minimum = minimum, .drop = rule};
         plan.make(r, limit);
-        check_plan(r, plan);
+        check_slots(r, plan);
         const auto load = r.load();
         for (hg::index e = 0; e < 5; ++e) CHECK(plan.groups().size(e) == (std::min)(load[e], limit.limit(80, 5)));
         if (rule == hg::drop::by_probability)

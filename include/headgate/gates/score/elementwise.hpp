@@ -7,6 +7,7 @@
 #include <headgate/activations/sigmoid.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/view.hpp>
+#include <headgate/kernels/elementwise.hpp>
 #include <headgate/routing/routing.hpp>
 
 namespace headgate {
@@ -20,8 +21,7 @@ struct elementwise_score {
 
   template <class T>
   void forward(view<const T> z, view<T> s) const {
-    for (index t = 0; t < z.rows; ++t)
-      for (index e = 0; e < z.cols; ++e) s(t, e) = activation.value(z(t, e));
+    kernels::activate(z, s, activation);
   }
 
   /// dz += ds activation'(z)

@@ -21,7 +21,7 @@ struct softmax {
 
   template <class T>
   void forward(view<const T> z, view<T> s) const {
-    for (index t = 0; t < z.rows; ++t) kernels::softmax_row(z.row(t), s.row(t), z.cols);
+    kernels::softmax_rows(z, s);
   }
 
   /// dz += s (ds - <s, ds>)

@@ -9,6 +9,9 @@ inline namespace HEADGATE_ABI {
 
 /// Selects every expert.
 struct all_experts {
+  static constexpr bool names_each_once = true;
+  [[nodiscard]] index count(index experts) const { return experts; }
+
   template <class T>
   index operator()(const T*, index experts, index* ids) const {
     for (index e = 0; e < experts; ++e) ids[e] = e;

@@ -30,6 +30,9 @@ struct top_k {
 
   void check(gate_shape shape) const { detail::check_k("top_k", k, shape.experts); }
 
+  static constexpr bool names_each_once = true;
+  [[nodiscard]] index count(index /*experts*/) const { return k; }
+
   template <class T>
   index operator()(const T* s, index experts, index* ids) const {
     kernels::topk_row(s, experts, index{k}, ids);
@@ -54,6 +57,9 @@ struct biased_top_k {
   void check(gate_shape shape) const { detail::check_k("biased_top_k", k, shape.experts); }
 
   [[nodiscard]] params init(gate_shape shape, std::mt19937_64&) const { return {matrix<T>::Zero(1, shape.experts)}; }
+
+  static constexpr bool names_each_once = true;
+  [[nodiscard]] index count(index /*experts*/) const { return k; }
 
   /// `biased` is working memory for one row.
   index operator()(const params& p, const T* s, index experts, index* ids, T* biased) const {
