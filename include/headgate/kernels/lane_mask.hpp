@@ -17,7 +17,7 @@ namespace kernels {
 /// Bit i is set where lane i holds.
 ///
 /// xsimd 8.1 has no such function (later ones: `mask()`), so x86 gets its one instruction here: top_k of 8 experts takes
-/// 3.4 ns with it and XX by the sum of powers of two below.
+/// 3.8 ns with it and 8.4 by the sum of powers of two below, of 64 experts 36 and 54.
 template <class T, class Arch>
 [[nodiscard]] HEADGATE_ALWAYS_INLINE std::uint32_t mask_of(const xsimd::batch_bool<T, Arch>& truths) {
   [[maybe_unused]] const typename xsimd::batch_bool<T, Arch>::register_type values = truths;

@@ -45,7 +45,7 @@ inline constexpr auto lane_numbers = [] {
 template <index Distance, class T, class Arch>
 [[nodiscard]] HEADGATE_ALWAYS_INLINE xsimd::batch<T, Arch> exchange_lanes(const xsimd::batch<T, Arch>& values) {
   // xsimd 8.1 permutes through a table across the whole register, which takes 4 to 8 cycles; within 128 bits there is an
-  // instruction of one cycle. Softmax of 8 floats 4.1 ns by tables, 3.3 so; 64 experts, k = 8: top-k 35.6 and 33 ns.
+  // instruction of one cycle. Routing to 8 experts takes 14.5 ns a token by tables and 13.3 so, to 64 experts 83 and 79.
   if constexpr (std::is_base_of_v<xsimd::avx, Arch> && sizeof(T) == 4 && Distance == 1) {
     return _mm256_permute_ps(values, 0b10'11'00'01);
   } else if constexpr (std::is_base_of_v<xsimd::avx, Arch> && sizeof(T) == 4 && Distance == 2) {
