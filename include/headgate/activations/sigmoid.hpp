@@ -17,7 +17,7 @@ inline constexpr double sigmoid_floor = -static_cast<double>(kernels::exp_bound<
 
 /// 1 + e^-x.
 template <class V>
-[[nodiscard]] V sigmoid_denominator(V x) {
+[[nodiscard]] HEADGATE_ALWAYS_INLINE V sigmoid_denominator(V x) {
   return number<V>(1) + kernels::exp_bounded(-not_below(number<V>(sigmoid_floor<V>), x));
 }
 

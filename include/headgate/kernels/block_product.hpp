@@ -9,6 +9,7 @@
 #include <headgate/kernels/micro_kernel.hpp>
 #include <headgate/kernels/panels.hpp>
 #include <headgate/kernels/product.hpp>
+#include <headgate/kernels/store_panel.hpp>
 
 #include <xsimd/xsimd.hpp>
 
@@ -66,27 +67,6 @@ struct block_memory {
   static constexpr index whole_lines(index elements) { return (elements + 15) / 16 * 16; }
 };
 
-/// Writes a vector to columns [col, col + lanes) of a row of `cols` elements, as far as it reaches.
-template <class T, class Arch>
-HEADGATE_ALWAYS_INLINE void store_lanes(T* row, index col, index cols, const xsimd::batch<T, Arch>& values) {
-  constexpr index lanes = static_cast<index>(xsimd::batch<T, Arch>::size);
-  if (col + lanes <= cols) {
-    values.store_unaligned(row + col);
-  } else if (col < cols) {  // not a window over the row's last vectors: the columns before may be another thread's
-    alignas(alignment) T edge[static_cast<std::size_t>(lanes)];
-    values.store_aligned(edge);
-    std::copy_n(edge, cols - col, row + col);
-  }
-}
-
-/// The same for the two vectors of a panel.
-template <class T, class Arch>
-HEADGATE_ALWAYS_INLINE void store_panel(T* row, index col, index cols, const xsimd::batch<T, Arch>& low,
-                                        const xsimd::batch<T, Arch>& high) {
-  store_lanes(row, col, cols, low);
-  store_lanes(row, col + static_cast<index>(xsimd::batch<T, Arch>::size), cols, high);
-}
-
 /// The finish that writes complete sums to the product's C.
 struct store_c {};
 
@@ -130,8 +110,8 @@ class group_product {
     block_ = p.panels && tiles_ == 1 ? (std::max)(p.depth, index{1}) : block_memory<Arch, T>::block_of_depth();
   }
 
-  void run(index panel, index count) {
-    panel_ = panel, count_ = count;
+  void run(index panel, index count, bool is_first) {
+    panel_ = panel, count_ = count, reads_new_rows_ = is_first;
     choose_start();
     index first = 0;
     do {  // at least once: an empty sum still has its start value
@@ -174,8 +154,7 @@ class group_product {
   }
 
   void choose_panels(index first, index last) {
-    const index steps = last - first;
-    operands_.depth = steps;
+    operands_.depth = last - first;
     operands_.a_stride = a_.stride;
     if constexpr (std::is_same_v<Storage, T>)
       if (!p_.panels) {
@@ -186,38 +165,37 @@ class group_product {
         return look_ahead_unpacked(last);
       }
     operands_.panel = p_.panels + (panel_ * p_.depth + first) * width;
-    operands_.panel_stride = ahead_.panel_stride = p_.depth * width;
+    operands_.panel_stride = p_.depth * width;
+    look_ahead_packed(last);
+  }
+
+  /// While the passes over a block run, the next block comes from memory, a part of it in each pass: its lines ask for as
+  /// much bandwidth as there is time for. Without it the first pass runs at the pace of memory and the others wait.
+  void look_ahead_packed(index last) {
+    constexpr index step = width * static_cast<index>(sizeof(Storage));
     if (tiles_ == 1) {
       const index panels = (std::min)(count_, panels_at_once<Arch, T, Storage>(rows_));
-      ahead_.from = operands_.panel + bytes_ahead / (panels * width * static_cast<index>(sizeof(Storage))) * width;
-      ahead_.passes = 1, ahead_.step = width;
+      ahead_ = {operands_.panel + bytes_ahead / (panels * step) * width, p_.depth * step, step, 1};
     } else {
-      // While the passes over this block run, the next block comes from memory, a part of it in each pass: its lines ask for
-      // as much bandwidth as there is time for. Without it the first pass runs at the pace of memory and the others wait.
-      ahead_.from =
-          last < p_.depth ? operands_.panel + steps * width : p_.panels + (panel_ + count_) * p_.depth * width;
-      ahead_.passes = static_cast<index>(std::bit_floor(static_cast<std::size_t>((std::min)(tiles_, index{8}))));
-      ahead_.step = width / ahead_.passes;
+      const Storage* const next_block = last < p_.depth ? operands_.panel + operands_.depth * width
+                                                        : p_.panels + (panel_ + count_) * p_.depth * width;
+      const auto passes = static_cast<index>(std::bit_floor(static_cast<std::size_t>((std::min)(tiles_, index{8}))));
+      ahead_ = {next_block, p_.depth * step, step / passes, passes};
     }
   }
 
-  /// What the next group or block will read a line of in each row, too far apart for the hardware to see a stream: C where it
-  /// is added to, else B where a step lies within a row of it.
-  void look_ahead_unpacked([[maybe_unused]] index last) {
+  /// What the next group or block reads a line of in each row, too far apart for the hardware to see a stream: C where it is
+  /// added to, else B where a step lies within a row of it.
+  void look_ahead_unpacked(index last) {
+    constexpr index element = static_cast<index>(sizeof(T));
+    const index next_col = (panel_ + count_) * width;
     ahead_ = {};
-    if constexpr (std::is_same_v<Storage, T>) {
-      ahead_.panel_stride = width;
-      const index next_col = (panel_ + count_) * width;
-      if (p_.accumulate && next_col < p_.cols) {
-        ahead_.from = p_.c + first_row_ * p_.c_stride + next_col;
-        ahead_.step = p_.c_stride;
-        ahead_.passes = rows_ / (std::max)(operands_.depth, index{1}) + 1;
-      } else if (p_.b_col_stride == 1 && !p_.b_rows) {
-        ahead_.from = last < p_.depth ? p_.b + last * p_.b_depth_stride + panel_ * width : p_.b + next_col;
-        ahead_.step = p_.b_depth_stride;
-        ahead_.passes = 1;
-      }
-    }
+    if (p_.accumulate && next_col < p_.cols)
+      ahead_ = {p_.c + first_row_ * p_.c_stride + next_col, width * element, p_.c_stride * element,
+                rows_ / (std::max)(operands_.depth, index{1}) + 1};
+    else if (p_.b_col_stride == 1 && !p_.b_rows)
+      ahead_ = {last < p_.depth ? p_.b + last * p_.b_depth_stride + panel_ * width : p_.b + next_col, width * element,
+                p_.b_depth_stride * element, 1};
   }
 
   void run_tile(index t, index row, index rows, index first, index last) {
@@ -226,12 +204,11 @@ class group_product {
     micro_operands<T, Storage> m = operands_;
     m.a_rows = a_rows;
     m.start_stride = start_stride_;
-    m.next_step = t < ahead_.passes ? ahead_.step : 0;
     const index at_once = panels_at_once<Arch, T, Storage>(rows) <= count_ ? panels_at_once<Arch, T, Storage>(rows) : 1;
     for (index v = 0; v < count_;) {
       const index panels = v + at_once <= count_ ? at_once : 1;
       m.panel = operands_.panel + v * m.panel_stride;
-      m.next = ahead_.from + v * ahead_.panel_stride + t * m.depth * m.next_step;
+      look_ahead(m, t, v, row + rows, first);
       m.start = start_ + row * start_stride_ + v * width;
       const auto run = [&](const auto& finish) { micro_kernel_for<Arch, T, Storage>(rows, panels, m, finish); };
       const index col = (panel_ + v) * width;
@@ -245,6 +222,19 @@ class group_product {
     }
   }
 
+  /// Of tile t on panel v of the group.
+  void look_ahead(micro_operands<T, Storage>& m, index t, index v, index next_row, index first) const {
+    if (reads_new_rows_ && !p_.panels) {  // of A; with the other panels they come from the cache
+      m.next = reinterpret_cast<const char*>(a_.row(next_row) + first * a_.stride);
+      m.next_step = static_cast<index>(sizeof(T)) *
+                    (a_.stride == 1 ? tile_rows<Arch> * a_.row_stride / (m.depth + 1) + 1 : a_.stride);
+    } else {
+      m.next_step = t < ahead_.passes ? ahead_.step : 0;
+      m.next_panel_stride = ahead_.panel_stride;
+      m.next = static_cast<const char*>(ahead_.from) + v * ahead_.panel_stride + t * m.depth * m.next_step;
+    }
+  }
+
   const product<T, Storage>& p_;
   const left_block<T>& a_;
   const index first_row_, rows_;
@@ -253,14 +243,15 @@ class group_product {
   index tiles_ = 0, block_ = 0;
 
   index panel_ = 0, count_ = 0;  // the group
+  bool reads_new_rows_ = false;
   const T* start_ = nullptr;
   index start_stride_ = 0;
   micro_operands<T, Storage> operands_;  // of the block
   struct {
-    const Storage* from = nullptr;
-    index panel_stride = 0;
-    index step = 0;    // of one step of the micro-kernel
-    index passes = 0;  // tiles that look ahead, each where the one before stopped
+    const void* from = nullptr;
+    index panel_stride = 0;  // bytes, as all here
+    index step = 0;          // of one step of the micro-kernel
+    index passes = 0;        // tiles that look ahead, each where the one before stopped
   } ahead_;
 };
 
@@ -278,7 +269,7 @@ void block_product(const product<T, Storage>& p, index first_row, index last_row
   detail::group_product<Arch, T, Storage, Finish> group(p, a, first_row, last_row - first_row, memory, finish);
   const index most = detail::panel_group(last_row - first_row);
   for (index panel = first_panel; panel < last_panel; panel += most)
-    group.run(panel, (std::min)(most, last_panel - panel));
+    group.run(panel, (std::min)(most, last_panel - panel), panel == first_panel);
 }
 
 /// Rows of A in one block: as many as a core's second-level cache holds, or all if they are fewer.

@@ -9,6 +9,7 @@
 #include <headgate/kernels/block_product.hpp>
 #include <headgate/kernels/gemm.hpp>  // smallest_parallel_work
 #include <headgate/kernels/product.hpp>
+#include <headgate/kernels/store_panel.hpp>
 #include <headgate/parallel/sequential.hpp>
 
 #include <xsimd/xsimd.hpp>

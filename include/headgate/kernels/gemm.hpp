@@ -82,7 +82,7 @@ class task_pool {
       compute(group.back(), finish);
     else
       compute(
-          group.back(), [&, number = static_cast<index>(g)](index row, index panel, const auto& low, const auto& high)
+          group.back(), [&, number = static_cast<index>(g) ](index row, index panel, const auto& low, const auto& high)
                             __attribute__((always_inline)) { finish(number, row, panel, low, high); });
   }
 

@@ -41,7 +41,8 @@ struct micro_operands {
   index a_stride = 0;
   const Storage* panel = nullptr;  ///< step l of panel p at panel + p * panel_stride + l * panel width
   index panel_stride = 0;
-  const Storage* next = nullptr;  ///< brought nearer meanwhile: next + p * panel_stride + l * next_step
+  const char* next = nullptr;  ///< brought nearer meanwhile: next + p * next_panel_stride + l * next_step, in bytes
+  index next_panel_stride = 0;
   index next_step = 0;
   const T* start = nullptr;  ///< sums of row r and panel p begin at start[r * start_stride + p * panel width ...]
   index start_stride = 0;
@@ -75,14 +76,14 @@ HEADGATE_NEVER_INLINE void micro_kernel(const micro_operands<T, Storage>& operan
   });
 
   const Storage* panel = m.panel;
-  const Storage* next = m.next;
+  const char* next = m.next;
   index at = 0;
   const auto step = [&]() __attribute__((always_inline)) {
     unroll<Panels>([&](auto p) __attribute__((always_inline)) {
       // Panel by panel, so that two vectors of B are alive and not two for each panel: 16 registers hold no more.
       batch b_low, b_high;
       panel_storage<Arch, T, Storage>::load(panel + static_cast<index>(p()) * m.panel_stride, b_low, b_high);
-      if constexpr (prefetches) HEADGATE_PREFETCH(next + static_cast<index>(p()) * m.panel_stride);
+      if constexpr (prefetches) HEADGATE_PREFETCH(next + static_cast<index>(p()) * m.next_panel_stride);
       unroll<Rows>([&](auto r) __attribute__((always_inline)) {
         const batch value(a[r][at]);
         low[r][p] = xsimd::fma(value, b_low, low[r][p]);
