@@ -38,7 +38,7 @@ void gemm_kernel_packed(benchmark::State& state) {
   run(state, [&](const auto& x, const auto& w, auto& y) {
     if (panels.rows() == 0) {
       panels.resize(1, hg::kernels::packed_size<xsimd::default_arch, float>(w.rows(), w.cols()));
-      hg::kernels::pack_panels(hg::view_of(w), panels.data());
+      hg::kernels::pack_panels<xsimd::default_arch>(hg::kernels::of_weight<float>(hg::view_of(w)), panels.data());
     }
     auto p = hg::kernels::times_transposed(hg::view_of(x), nullptr, hg::view_of(w), hg::view_of(y));
     p.panels = panels.data();
