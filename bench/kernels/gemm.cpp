@@ -36,11 +36,11 @@ void gemm_kernel_packed(benchmark::State& state) {
   hg::scratch<float> memory;
   hg::scratch<float> panels;
   run(state, [&](const auto& x, const auto& w, auto& y) {
-    auto p = hg::kernels::times_transposed(hg::view_of(x), nullptr, hg::view_of(w), hg::view_of(y));
     if (panels.rows() == 0) {
       panels.resize(1, hg::kernels::packed_size<xsimd::default_arch, float>(w.rows(), w.cols()));
-      hg::kernels::pack_panels<xsimd::default_arch>(p, panels.data());
+      hg::kernels::pack_panels<xsimd::default_arch>(hg::kernels::of_weight<float>(hg::view_of(w)), panels.data());
     }
+    auto p = hg::kernels::times_transposed(hg::view_of(x), nullptr, hg::view_of(w), hg::view_of(y));
     p.panels = panels.data();
     hg::kernels::gemm(p, hg::run_sequentially, memory);
   });

@@ -48,6 +48,23 @@ HEADGATE_ALWAYS_INLINE void add_lanes(T* y, index col, index cols, T weight, con
   }
 }
 
+/// The finish of a term's product. Not a lambda: its type, and with it every micro-kernel, would be another for each executor.
+template <class T, class Storage>
+struct add_term {
+  const combined_term<T, Storage>& term;
+  view<T> y;
+  template <class Arch>
+  HEADGATE_ALWAYS_INLINE void operator()(index i, index panel, const xsimd::batch<T, Arch>& low,
+                                         const xsimd::batch<T, Arch>& high) const {
+    constexpr index width = panel_width<Arch, T>;
+    T* const to = y.row(term.rows ? term.rows[i] : i);
+    const index col = panel * width;
+    if (!term.weights) return store_panel(to, col, y.cols, low, high);
+    add_lanes(to, col, y.cols, term.weights[i], low);
+    add_lanes(to, col + width / 2, y.cols, term.weights[i], high);
+  }
+};
+
 /// Panels of y that one task owns: sixteen tasks for each thread, but tasks of whole groups of panels where there are enough.
 [[nodiscard]] inline index owned_panels(index panels, index workers) {
   if (workers == 1) return (std::max)(panels, index{1});
@@ -91,15 +108,8 @@ void combined_product(std::span<const combined_term<T, Storage>> terms, view<T> 
       const product<T, Storage>& p = term.product;
       const index block = rows_in_block<Arch, T>(p.rows, p.depth);
       for (index row = 0; row < p.rows; row += block)
-        block_product<Arch>(
-            p, row, (std::min)(row + block, p.rows), first_panel, last_panel,
-            memory, [&](index i, index panel, const auto& low, const auto& high) __attribute__((always_inline)) {
-              T* const to = y.row(term.rows ? term.rows[i] : i);
-              const index col = panel * width;
-              if (!term.weights) return store_panel(to, col, y.cols, low, high);
-              detail::add_lanes(to, col, y.cols, term.weights[i], low);
-              detail::add_lanes(to, col + width / 2, y.cols, term.weights[i], high);
-            });
+        block_product<Arch>(p, row, (std::min)(row + block, p.rows), first_panel, last_panel, memory,
+                            detail::add_term<T, Storage>{term, y});
     }
   };
   const index tasks = (panels + owned - 1) / owned;

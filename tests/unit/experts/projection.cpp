@@ -51,16 +51,63 @@ TEST_CASE("projection applies each expert's matrix and bias to its rows", "[expe
   }
 }
 
-TEST_CASE("projection's gradient of the input overwrites or adds", "[experts][projection]") {
+TEST_CASE("projection's pair brings both sums to the finish, each with its bias", "[experts][projection]") {
+  setting s;
+  auto second = s.p;
+  for (std::size_t e = 0; e < 4; ++e)
+    second[e] = {random_matrix<double>(7, 6, {30 + e}), random_matrix<double>(1, 7, {40 + e})};
+  struct pair_params {
+    hg::matrix<double> w, w_bias, v, v_bias;
+  };
+  std::vector<pair_params> p;
+  for (std::size_t e = 0; e < 4; ++e) p.push_back({s.p[e].weight, s.p[e].bias, second[e].weight, second[e].bias});
+  hg::projection<double, pair_params> projection;
+  hg::matrix<double> u = hg::matrix<double>::Zero(5, 64), v = u;  // room for whole vectors
+  projection.forward_pair(p, s.groups(), hg::view_of(s.x), &pair_params::w, &pair_params::w_bias, &pair_params::v,
+                          &pair_params::v_bias, s.pass,
+                          [&](hg::index e, hg::index row, hg::index panel, const auto& of_w, const auto& of_v) {
+                            const hg::index slot = s.offsets[static_cast<std::size_t>(e)] + row;
+                            of_w.store_unaligned(&u(slot, panel * static_cast<hg::index>(of_w.size)));
+                            of_v.store_unaligned(&v(slot, panel * static_cast<hg::index>(of_v.size)));
+                          });
+  for (hg::index i = 0; i < 5; ++i) {
+    const auto x = s.x.row(s.rows[static_cast<std::size_t>(i)]);
+    const auto& of_expert = p[setting::expert(i)];
+    CHECK((u.row(i).leftCols(7) - x * of_expert.w.transpose() - of_expert.w_bias).norm() < 1e-13);
+    CHECK((v.row(i).leftCols(7) - x * of_expert.v.transpose() - of_expert.v_bias).norm() < 1e-13);
+  }
+}
+
+TEST_CASE("projection's gradient of the input overwrites, and a pair's is the sum of both", "[experts][projection]") {
   setting s;
   hg::matrix<double> dx = random_matrix<double>(5, 6, {3});
-  for (const bool accumulate : {false, true}) {
-    hg::matrix<double> expected = accumulate ? dx : hg::matrix<double>::Zero(5, 6).eval();
-    for (hg::index i = 0; i < 5; ++i) expected.row(i) += s.dy.row(i) * s.p[setting::expert(i)].weight;
-    s.projection.backward_input(s.p, s.slots(), hg::view_of(s.dy), &params::weight, hg::view_of(dx), s.pass,
-                                accumulate);
-    CHECK((dx - expected).norm() < 1e-13);
-  }
+  hg::matrix<double> expected(5, 6);
+  for (hg::index i = 0; i < 5; ++i) expected.row(i) = s.dy.row(i) * s.p[setting::expert(i)].weight;
+  s.projection.backward_input(s.p, s.slots(), hg::view_of(s.dy), &params::weight, hg::view_of(dx), s.pass);
+  CHECK((dx - expected).norm() < 1e-13);
+
+  const auto dz = random_matrix<double>(5, 7, {4});
+  s.projection.backward_input_pair(s.p, s.slots(), hg::view_of(s.dy), &params::weight, hg::view_of(dz), &params::weight,
+                                   hg::view_of(dx), s.pass);
+  for (hg::index i = 0; i < 5; ++i) expected.row(i) += dz.row(i) * s.p[setting::expert(i)].weight;
+  CHECK((dx - expected).norm() < 1e-13);
+}
+
+TEST_CASE("projection's gradient of the input comes to a finish where there is one", "[experts][projection]") {
+  setting s;
+  hg::matrix<double> dx = random_matrix<double>(5, 6, {3}), before = dx;
+  hg::matrix<double> twice = hg::matrix<double>::Zero(5, 64);
+  s.projection.backward_input(s.p, s.slots(), hg::view_of(s.dy), &params::weight, hg::view_of(dx), s.pass,
+                              [&](hg::index e, hg::index row, hg::index panel, const auto& low, const auto& high) {
+                                const auto lanes = static_cast<hg::index>(low.size);
+                                double* const to =
+                                    &twice(s.offsets[static_cast<std::size_t>(e)] + row, 2 * panel * lanes);
+                                (low + low).store_unaligned(to);
+                                (high + high).store_unaligned(to + lanes);
+                              });
+  CHECK(same_matrix(dx, before));
+  for (hg::index i = 0; i < 5; ++i)
+    CHECK((twice.row(i).leftCols(6) - 2 * s.dy.row(i) * s.p[setting::expert(i)].weight).norm() < 1e-13);
 }
 
 TEST_CASE("projection adds to the gradients of weight and bias, and does nothing without them",

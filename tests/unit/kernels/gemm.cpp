@@ -7,13 +7,11 @@
 #include <headgate/parallel/openmp.hpp>
 #endif
 
-#include "support/catch.hpp"
-#include "support/kernel_checks.hpp"
+#include "support/product_checks.hpp"
 #include "support/shuffled.hpp"
 
 #include <Eigen/Core>
 
-namespace k = headgate::kernels;
 using namespace headgate_test;
 
 namespace {
@@ -24,11 +22,6 @@ double tolerance(hg::index depth) {  // of sums of `depth` products of numbers b
 }
 
 template <class T>
-void fill(guarded<T>& m, numbers& next) {
-  m.fill([&] { return next.within(T{1}); });
-}
-
-template <class T>
 double distance(hg::view<T> a, hg::view<T> b) {
   double worst = 0;
   for (hg::index r = 0; r < a.rows; ++r)
@@ -36,15 +29,16 @@ double distance(hg::view<T> a, hg::view<T> b) {
   return worst;
 }
 
-/// Zero, one, and both sides of every block: the tile (6), the panel (2 vectors), the task (144 rows), the depth block.
+/// Zero, one, and both sides of every block: the tile (6 or 12), the panel (2 vectors), the most rows of a task (768),
+/// the depth block.
 template <class T, class Check>
 void for_each_shape(const Check& check) {
-  constexpr hg::index panel = k::panel_width<xsimd::default_arch, T>;
-  for (const hg::index rows : {0, 1, 2, 3, 4, 5, 6, 7, 11, 13})
-    for (const hg::index cols : {hg::index{0}, hg::index{1}, panel - 1, panel, panel + 1, 3 * panel - 2})
+  for (const hg::index rows : {0, 1, 2, 3, 4, 5, 6, 7, 11, 13, 25})
+    for (const hg::index cols : {hg::index{0}, hg::index{1}, panel<T> - 1, panel<T>, panel<T> + 1, 3 * panel<T> - 2})
       for (const hg::index depth : {0, 1, 2, 7, 33}) check(rows, cols, depth);
-  for (const hg::index depth : {511, 512, 513, 1025}) check(hg::index{7}, panel + 3, depth);
-  for (const hg::index rows : {143, 144, 145, 289}) check(rows, panel + 3, hg::index{5});
+  const hg::index block = k::block_memory<arch, T>::block_of_depth();
+  for (const hg::index depth : {block - 1, block, block + 1, 2 * block + 1}) check(hg::index{7}, panel<T> + 3, depth);
+  for (const hg::index rows : {143, 767, 768, 769, 1537}) check(rows, panel<T> + 3, hg::index{5});
 }
 
 }  // namespace
@@ -120,25 +114,29 @@ TEMPLATE_TEST_CASE("gemm follows lists of rows, repeated ones too", "[kernels][g
   CHECK(distance(dw.view(), expected_dw.view()) <= 20 * tolerance<T>(count));
 }
 
-TEMPLATE_TEST_CASE("panels packed beforehand give the same bits", "[kernels][gemm]", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("panels packed beforehand give the bits of the weights that they store", "[kernels][gemm]",
+                   HEADGATE_TEST_STORAGES) {
+  using T = typename TestType::T;
+  using Storage = typename TestType::Storage;
   numbers next(4);
-  hg::scratch<T> memory, panels;
+  hg::scratch<T> memory;
+  hg::scratch<Storage> panels;
   for (const hg::index depth : {1, 33, 512, 700})
     for (const hg::index outputs : {1, 15, 16, 17, 40})
       for (const hg::index rows : {1, 5, 150}) {
         CAPTURE(depth, outputs, rows);
-        guarded<T> x(rows, depth), w(outputs, depth, 1, 3), plain(rows, outputs), packed(rows, outputs);
-        fill(x, next), fill(w, next);
-        auto p = k::times_transposed<T>(x.view(), nullptr, w.view(), plain.view());
-        k::gemm(p, hg::run_sequentially, memory);
-        panels.resize(1, k::packed_size<xsimd::default_arch, T>(outputs, depth));
-        k::pack_panels<xsimd::default_arch, T>(w.view(), panels.data());
-        p.b = nullptr;
-        p.panels = panels.data();
-        p.c = packed.row();
-        k::gemm(p, hg::run_sequentially, memory);
-        CHECK(same_bits(plain.view(), packed.view()));
+        guarded<T> x(rows, depth), w(outputs, depth, 1, 3), bias(1, outputs), plain(rows, outputs),
+            got(rows, outputs, 1, 1);
+        fill(x, next), fill(w, next), fill(bias, next);
+        const auto p = k::times_transposed<T>(x.view(), nullptr, w.view(), got.view(), bias.row());
+        const auto from_panels = packed<Storage>(p, panels);
+        k::gemm(from_panels, hg::run_sequentially, memory);
+        for (hg::index r = 0; r < outputs; ++r)
+          for (hg::index l = 0; l < depth; ++l) w(r, l) = through<Storage>(w(r, l));
+        k::gemm(k::times_transposed<T>(x.view(), nullptr, w.view(), plain.view(), bias.row()), hg::run_sequentially,
+                memory);
+        CHECK(same_bits(plain.view(), got.view()));
+        CHECK(got.guards_are_intact());
       }
 }
 
@@ -164,7 +162,7 @@ TEMPLATE_TEST_CASE("a row has the same bits among any number of rows", "[kernels
 
 namespace {
 
-/// Eleven groups of two parts each (the second adds to the first), some of them empty, and the order of the epilogues.
+/// Eleven groups of two parts each (the second adds to the first), some of them empty, and a finish of their sums.
 template <class T>
 struct many_groups {
   static constexpr hg::index cols = 43, depth = 70;
@@ -176,9 +174,26 @@ struct many_groups {
     fill(x, next), fill(w, next), fill(v, next);
   }
 
+  /// Doubles the sums; a sum that comes twice becomes NaN.
+  struct doubled {
+    const std::vector<hg::index>& starts;
+    hg::view<T> h;  // (525 x whole panels)
+    template <class Arch>
+    void operator()(hg::index g, hg::index row, hg::index number, const xsimd::batch<T, Arch>& low,
+                    const xsimd::batch<T, Arch>& high) const {
+      T* const to = h.row(starts[static_cast<std::size_t>(g)] + row) + number * panel<T>;
+      const bool first = to[0] == T(7) && to[panel<T> - 1] == T(7);
+      (first ? low + low : xsimd::batch<T, Arch>(not_a_number<T>)).store_unaligned(to);
+      (first ? high + high : xsimd::batch<T, Arch>(not_a_number<T>)).store_unaligned(to + panel<T> / 2);
+    }
+  };
+
+  /// C as written by the usual finish; another that doubles it is held against it.
   template <class Executor>
   std::vector<T> run(const Executor& executor) {
-    std::vector<T> c(525 * cols, T(7)), h = c;  // h: the epilogue's answer
+    std::vector<T> c(525 * cols, T(7));
+    guarded<T> h(525, (cols + panel<T> - 1) / panel<T> * panel<T>);
+    h.fill([] { return T(7); });
     hg::array<k::product_group<T, 2>> groups;
     std::vector<hg::index> starts;
     hg::index first = 0;
@@ -195,17 +210,13 @@ struct many_groups {
       first += rows[g];
     }
     hg::scratch<T> memory;
-    k::grouped_product(
-        groups, executor, memory,
-        [&](hg::index g, hg::index first_row, hg::index last_row, hg::index first_col, hg::index last_col) {
-          for (hg::index r = first_row; r < last_row; ++r)
-            for (hg::index j = first_col; j < last_col; ++j) {
-              const auto at = static_cast<std::size_t>((starts[static_cast<std::size_t>(g)] + r) * cols + j);
-              h[at] = h[at] == T(7) ? 2 * c[at] : not_a_number<T>;  // a second visit shows
-            }
-        });
-    bool once = true;
-    for (std::size_t i = 0; i < c.size(); ++i) once = once && same_bits(h[i], 2 * c[i]);
+    const std::span<const k::product_group<T, 2>> all(groups);
+    k::grouped_product(all, executor, memory, doubled{starts, h.view()});
+    k::grouped_product(all, executor, memory);
+    bool once = h.guards_are_intact();
+    for (hg::index r = 0; r < 525; ++r)
+      for (hg::index j = 0; j < cols; ++j)
+        once = once && same_bits(h(r, j), 2 * c[static_cast<std::size_t>(r * cols + j)]);
     CHECK(once);
     return c;
   }
@@ -218,7 +229,7 @@ bool same_numbers(const std::vector<T>& a, const std::vector<T>& b) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("groups of two parts, empty ones among them, are right and visit each tile once", "[kernels][gemm]",
+TEMPLATE_TEST_CASE("groups of two parts, empty ones among them, are right and bring each sum once", "[kernels][gemm]",
                    float, double) {
   using T = TestType;
   many_groups<T> g;
@@ -249,6 +260,55 @@ TEMPLATE_TEST_CASE("no executor and no order of tasks changes a bit", "[kernels]
 #if defined(_OPENMP)
   for (const int threads : {2, 3}) CHECK(same_numbers(g.run(hg::openmp{threads}), alone));
 #endif
+}
+
+TEMPLATE_TEST_CASE("lists of products that run together give the bits that each gives alone", "[kernels][gemm]",
+                   (stored_as<float, float>), (stored_as<float, hg::bf16>)) {
+  using T = typename TestType::T;
+  using Storage = typename TestType::Storage;
+  using group = k::product_group<T, 1, Storage>;
+  numbers next(7);
+  // A pair of one large expert, two plain products of which one is empty, and a list without products.
+  guarded<T> x(120, 100), w(65, 100), v(65, 100), bias(1, 65), u(40, 100);
+  fill(x, next), fill(w, next), fill(v, next), fill(bias, next), fill(u, next);
+  hg::scratch<Storage> of_pair, of_plain;
+  const auto pair = k::pair_times_transposed<T>(x.view(), nullptr, 120, w.view(), v.view(), bias.row(), nullptr);
+  const auto plain = k::times_transposed<T>(x.view(), nullptr, u.view(), hg::view<T>(nullptr, 7, 40));
+  const group pairs[] = {{packed<Storage>(pair, of_pair)}};
+  group plains[] = {{packed<Storage>(plain, of_plain)}, {packed<Storage>(plain, of_plain)}};
+  plains[0][0].rows = 0;
+  const auto check = [&](const auto& executor) {
+    kept_sums<T> a(120, k::panel_count<arch>(pair)), b(7, k::panel_count<arch>(plain));
+    const auto of_group = [](hg::index which, auto finish) {
+      return [finish, which](hg::index g, hg::index row, hg::index number, const auto& low, const auto& high) {
+        if (g == which) finish(row, number, low, high);
+      };
+    };
+    const auto of_a = of_group(0, a.keep()), of_b = of_group(1, b.keep());
+    hg::scratch<T> memory;
+    k::run_together(executor, memory,
+                    k::grouped_work<arch, T, 1, Storage, decltype(of_a)>(pairs, executor.workers(), of_a),
+                    k::grouped_work<arch, T, 1, Storage, decltype(of_b)>({}, executor.workers(), of_b),
+                    k::grouped_work<arch, T, 1, Storage, decltype(of_b)>(plains, executor.workers(), of_b));
+    bool right =
+        a.visited_once(0, 120, 0, k::panel_count<arch>(pair)) && b.visited_once(0, 7, 0, k::panel_count<arch>(plain));
+    for (hg::index i = 0; i < 120; ++i)
+      for (hg::index j = 0; j < 65; ++j)
+        right = right && same_bits(a.of(pair, i, j), chained<Storage>(pair, i, j)) &&
+                same_bits(a.of(pair, i, j, true), chained<Storage>(pair, i, j, true));
+    for (hg::index i = 0; i < 7; ++i)
+      for (hg::index j = 0; j < 40; ++j) right = right && same_bits(b.of(plain, i, j), chained<Storage>(plain, i, j));
+    CHECK(right);
+  };
+  check(hg::run_sequentially);
+  check(shuffled{3, 5});
+  check(hg::thread_pool(2));
+}
+
+TEST_CASE("no products at all is a product too", "[kernels][gemm]") {
+  hg::scratch<float> memory;
+  k::grouped_product(std::span<const k::product_group<float, 1>>(), hg::run_sequentially, memory);
+  k::run_together(shuffled{}, memory);
 }
 
 namespace {

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// After a first pass of a size, a packed layer allocates nothing.
+#include <headgate/experts/ffn.hpp>
+#include <headgate/experts/glu.hpp>
+#include <headgate/experts/linear.hpp>
+#include <headgate/gates/named.hpp>
+#include <headgate/packed_layer.hpp>
+#include <headgate/parallel/thread_pool.hpp>
+
+#include "allocation/counting_new.hpp"
+#include "support/layer_checks.hpp"
+
+using namespace headgate_test;
+
+namespace {
+
+/// 1, 3 and 64 tokens, each twice with other numbers after one pass to warm up; then smaller batches in the memory of the
+/// largest. The executor is ready for work when it comes here.
+template <class Storage, class Layer, class Executor>
+void check_second_pass(const Layer& layer, const Executor& executor) {
+  using T = typename Layer::scalar;
+  const hg::packed_layer<Layer, Storage> packed(layer, executor);
+  typename hg::packed_layer<Layer, Storage>::workspace memory;
+  hg::matrix<T> y(64, layer.outputs());
+  const auto run = [&](hg::index tokens, std::uint64_t seed) {
+    const auto x = random_matrix<T>(tokens, layer.model(), {seed});
+    return allocations_of([&] { packed.forward(executor, x, y.topRows(tokens), memory); });
+  };
+  for (const hg::index tokens : {1, 3, 64}) {
+    CAPTURE(tokens);
+    CHECK(run(tokens, 1) > 0);
+    CHECK(run(tokens, 2) == 0);
+    CHECK(run(tokens, 3) == 0);
+  }
+  CHECK(run(3, 4) == 0);
+  CHECK(run(1, 5) == 0);
+}
+
+template <class Storage, class Layer>
+void check_layer(const Layer& layer) {
+  check_second_pass<Storage>(layer, hg::run_sequentially);
+  const hg::thread_pool pool(2);
+  check_second_pass<Storage>(layer, pool);
+}
+
+// Large enough for two threads at 64 tokens.
+const hg::topk_gate<float> gate{.head = {.model = 63, .experts = 6}, .select = {.k = 2}};
+
+}  // namespace
+
+TEST_CASE("the second pass of a packed layer with a shared expert allocates nothing", "[allocation][packed_layer]") {
+  const hg::layer layer{
+      gate, hg::swiglu_expert<float, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 63, .hidden = 100},
+      hg::ffn_expert<float>{.model = 63, .hidden = 100}, 1};
+  check_layer<float>(layer);
+  check_layer<hg::bf16>(layer);
+}
+
+TEST_CASE("the second pass of a packed layer without a shared expert allocates nothing", "[allocation][packed_layer]") {
+  check_layer<float>(hg::layer{gate, hg::linear_expert<float>{.model = 63, .outputs = 100}, 1});
+}
