@@ -25,4 +25,5 @@
 #include <headgate/optim/clip_gradient_norm.hpp>
 #include <headgate/optim/schedules.hpp>
 #include <headgate/optim/sgd.hpp>
+#include <headgate/packed_layer.hpp>
 #include <headgate/version.hpp>

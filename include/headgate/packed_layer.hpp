@@ -21,12 +21,12 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// What `packed_layer::plan` says of a batch.
+/// What a workspace must hold for a batch: `packed_layer::plan` tells it, `packed_layer::reserve` provides it.
 struct workspace_plan {
   index tokens = 0;
   index workers = 1;
   index assignments = 0;  ///< at most
-  index bytes = 0;  ///< of a workspace that holds the batch, without what a gate of the user's keeps in its own cache
+  index bytes = 0;        ///< of the workspace, without what the gate keeps in its cache
 };
 
 /// Computes what the `layer` it was made from computes, from weights that are stored as Storage: in the layer's own scalar
@@ -88,6 +88,35 @@ class packed_layer<layer<Gate, Expert, Shared>, Storage> {
       return experts_.bytes();
   }
 
+  /// What a workspace must hold for so many tokens, however they are routed. A selection that does not tell how many experts
+  /// it takes may take all.
+  [[nodiscard]] workspace_plan plan(index tokens, index workers = 1) const {
+    workspace_plan p{tokens, workers, tokens * most_experts_of_a_token(), 0};
+    const index groups = (std::min)(p.assignments, experts());
+    p.bytes = routed_batch<Gate>::bytes(tokens, p.assignments, experts()) +
+              packed_pass<Expert, Storage>::bytes(experts_, p.assignments, groups) +
+              (groups + 1) * static_cast<index>(sizeof(kernels::combined_term<T, Storage>)) +
+              workers * block_size(tokens) * static_cast<index>(sizeof(T));
+    if constexpr (has_shared) p.bytes += packed_pass<Shared, Storage>::bytes(shared_, tokens, 1);
+    return p;
+  }
+
+  /// Allocates all that `forward` with this executor will need for up to so many tokens, however they are routed: the first
+  /// pass then allocates nothing either. Runs a batch of zeros.
+  template <executor Executor>
+  void reserve(const Executor& executor, index tokens, workspace& memory) const {
+    if (tokens < 0) refuse("packed_layer::reserve: tokens is ", tokens, ", it must not be negative");
+    const workspace_plan p = plan(tokens, static_cast<index>(executor.workers()));
+    const matrix<T> x = matrix<T>::Zero(tokens, model());
+    matrix<T> y(tokens, outputs());
+    memory.terms.reserve((std::min)(p.assignments, experts()) + 1);
+    memory.kernel_memory.resize(p.workers, block_size(tokens));
+    memory.route(gate_, gate_params_, capacity_, x, pass<T, Executor>{executor, memory.kernel_memory});
+    memory.route_worst(p.assignments, executor);
+    memory.kernel_memory.resize(p.workers, block_size(tokens));
+    run(executor, view_of(x), view_of(y), memory);
+  }
+
   /// Inference into a new matrix. Allocates; `forward` with a workspace does not.
   template <class X>
   [[nodiscard]] matrix<T> operator()(const X& x) const {
@@ -115,6 +144,25 @@ class packed_layer<layer<Gate, Expert, Shared>, Storage> {
   }
 
  private:
+  [[nodiscard]] index most_experts_of_a_token() const {
+    if constexpr (requires { gate_.select.count(experts()); })
+      return gate_.select.count(experts());
+    else
+      return experts();
+  }
+
+  /// Elements of one worker's memory in any product of a pass over so many tokens.
+  [[nodiscard]] index block_size(index tokens) const {
+    index rows = 0, depth = 0;
+    const auto meet = [&](index of_product) {
+      rows = (std::max)(rows, kernels::rows_in_block<xsimd::default_arch, T>(tokens, of_product));
+      depth = (std::max)(depth, of_product);
+    };
+    meet(model()), meet(experts_.hidden());
+    if constexpr (has_shared) meet(shared_.hidden());
+    return kernels::block_memory<xsimd::default_arch, T>::size(rows, depth);
+  }
+
   template <class Executor>
   void run(const Executor& executor, view<const T> x, view<T> y, workspace& memory) const {
     const auto workers = static_cast<index>(executor.workers());

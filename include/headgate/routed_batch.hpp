@@ -2,6 +2,7 @@
 // The first half of a layer's pass: who goes where, with what weight.
 #pragma once
 
+#include <headgate/concepts/executor.hpp>
 #include <headgate/concepts/gate_policy.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/matrix.hpp>
@@ -34,6 +35,32 @@ struct routed_batch {
     else
       gate.route(p, x, routing, gate_cache);
     plan.make(routing, capacity, pass.executor);
+    take_slot_weights();
+  }
+
+  /// Replaces the last batch's assignments by so many, spread over its tokens and the experts: lets later batches of as many
+  /// find their memory, however they are routed.
+  template <executor Executor>
+  void route_worst(index assignments, const Executor& executor) {
+    routing.assignments.clear();
+    routing.assignments.reserve(assignments);
+    for (index a = 0; a < assignments; ++a) {
+      const index each = assignments / routing.tokens;
+      routing.assignments.push_back({a / each, (a / each + a % each) % routing.experts, T{0}});
+    }
+    plan.make(routing, headgate::capacity{}, executor);
+    take_slot_weights();
+  }
+
+  /// Bytes of all this, without the gate's cache.
+  [[nodiscard]] static constexpr index bytes(index tokens, index assignments, index experts) {
+    constexpr index scalar = static_cast<index>(sizeof(T));
+    const index record = assignments * static_cast<index>(sizeof(assignment<T>)) + 2 * tokens * experts * scalar;
+    return record + dispatch_plan::bytes(tokens, assignments, experts) + assignments * scalar;
+  }
+
+ private:
+  void take_slot_weights() {
     slot_weights.resize(plan.slots(), 1);
     for (index s = 0; s < plan.slots(); ++s) slot_weights(s, 0) = routing.assignments[plan.assignment_of(s)].weight;
   }

@@ -15,18 +15,19 @@ void* count_nothrow(void* memory) noexcept {
   return memory;
 }
 
-void* count(void* memory) {
+void* count(void* memory, std::size_t bytes) {
   if (count_nothrow(memory) == nullptr) throw std::bad_alloc();
+  headgate_test::new_bytes.fetch_add(static_cast<long>(bytes), std::memory_order_relaxed);
   return memory;
 }
 
 }  // namespace
 
-void* operator new(std::size_t bytes) { return count(std::malloc(bytes)); }
-void* operator new[](std::size_t bytes) { return count(std::malloc(bytes)); }
+void* operator new(std::size_t bytes) { return count(std::malloc(bytes), bytes); }
+void* operator new[](std::size_t bytes) { return count(std::malloc(bytes), bytes); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   const auto a = static_cast<std::size_t>(alignment);
-  return count(std::aligned_alloc(a, (bytes + a - 1) / a * a));
+  return count(std::aligned_alloc(a, (bytes + a - 1) / a * a), bytes);
 }
 void* operator new[](std::size_t bytes, std::align_val_t alignment) { return operator new(bytes, alignment); }
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return count_nothrow(std::malloc(bytes)); }

@@ -25,6 +25,7 @@ inline constexpr bool counts_malloc = false;  // a sanitizer has replaced it alr
 #endif
 
 inline constinit std::atomic<long> allocations{0};
+inline constinit std::atomic<long> new_bytes{0};  // through operator new alone
 
 /// Number of allocations while f runs.
 template <class F>

@@ -59,3 +59,44 @@ TEST_CASE("the second pass of a packed layer with a shared expert allocates noth
 TEST_CASE("the second pass of a packed layer without a shared expert allocates nothing", "[allocation][packed_layer]") {
   check_layer<float>(hg::layer{gate, hg::linear_expert<float>{.model = 63, .outputs = 100}, 1});
 }
+
+namespace {
+
+/// Batches as different as can be: each its own first pass after `reserve`.
+template <class Layer, class Executor>
+void check_first_pass(Layer layer, const Executor& executor) {
+  using T = typename Layer::scalar;
+  const hg::packed_layer<Layer> packed{layer};
+  typename hg::packed_layer<Layer>::workspace memory;
+  const long before = new_bytes.load();
+  packed.reserve(executor, 64, memory);
+  const auto reserved = static_cast<double>(new_bytes.load() - before);
+  const auto planned = static_cast<double>(packed.plan(64, executor.workers()).bytes);
+  CAPTURE(planned, reserved);
+  CHECK(planned <= reserved);  // the gate's cache is not in the plan
+  CHECK(reserved <= 1.1 * planned);
+
+  hg::matrix<T> y(64, layer.outputs());
+  for (const hg::index tokens : {64, 1, 3, 63})
+    for (const bool all_to_one : {true, false}) {
+      hg::matrix<T> x = random_matrix<T>(tokens, layer.model(), {static_cast<std::uint64_t>(tokens)});
+      if (all_to_one) x.rowwise() = hg::matrix<T>(x.row(0)).row(0);
+      CAPTURE(tokens, all_to_one);
+      CHECK(allocations_of([&] { packed.forward(executor, x, y.topRows(tokens), memory); }) == 0);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("with reserved memory the first pass allocates nothing, and the plan tells how much that is",
+          "[allocation][packed_layer]") {
+  const hg::thread_pool pool(2);
+  const hg::swiglu_expert<float> expert{.model = 63, .hidden = 100};
+  const hg::layer with_shared{gate, expert, hg::ffn_expert<float>{.model = 63, .hidden = 300}, 1};
+  const hg::layer ragged{hg::top_p_gate<float>{.head = {.model = 63, .experts = 6}}, expert, 1};
+  const hg::layer linear{gate, hg::linear_expert<float>{.model = 63, .outputs = 100}, 1};
+  check_first_pass(with_shared, hg::run_sequentially);
+  check_first_pass(with_shared, pool);
+  check_first_pass(ragged, pool);
+  check_first_pass(linear, pool);
+}

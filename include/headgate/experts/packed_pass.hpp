@@ -31,6 +31,7 @@ class packed_pass {
                array<kernels::combined_term<T, Storage>>& terms) {
     experts_ = &experts;
     inputs_.clear(), first_slot_.clear();
+    inputs_.reserve(g.count), first_slot_.reserve(g.count);
     if constexpr (weights::has_input_projection)
       hidden_rows_ = kernels::resize_spread(hidden_, g.slots(), experts.hidden());
     for (index e = 0; e < g.count; ++e) {
@@ -71,11 +72,13 @@ class packed_pass {
         std::span<const kernels::product_group<T, 1, Storage>>(inputs_), workers, finish);
   }
 
-  /// Lets `prepare` work without allocating for so many slots of so many experts.
-  void reserve(const weights& experts, index slots, index groups) {
-    inputs_.reserve(groups), first_slot_.reserve(groups);
+  /// Bytes of all this for so many slots of so many experts.
+  [[nodiscard]] static index bytes(const weights& experts, index slots, index groups) {
     if constexpr (weights::has_input_projection)
-      static_cast<void>(kernels::resize_spread(hidden_, slots, experts.hidden()));
+      return slots * kernels::spread_stride<T>(experts.hidden()) * static_cast<index>(sizeof(T)) +
+             groups * static_cast<index>(sizeof(kernels::product_group<T, 1, Storage>) + sizeof(index));
+    else
+      return 0;
   }
 
  private:

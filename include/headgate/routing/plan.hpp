@@ -48,6 +48,13 @@ class dispatch_plan {
   [[nodiscard]] index slots() const { return slot_assignment_.size(); }
   [[nodiscard]] index dropped() const { return assignment_slot_.size() - slots(); }
 
+  /// Bytes of the plan of such a batch.
+  [[nodiscard]] static constexpr index bytes(index tokens, index assignments, index experts) {
+    const index chunks = (std::max)(assignments / chunk_size(experts), index{1});
+    const index numbers = 4 * assignments + tokens + 1 + experts + 1 + 2 * chunks * experts;
+    return numbers * static_cast<index>(sizeof(index)) + chunks * static_cast<index>(sizeof(chunk));
+  }
+
   /// The assignment of a slot, and the slot of an assignment (-1 if dropped).
   [[nodiscard]] index assignment_of(index slot) const { return slot_assignment_[slot]; }
   [[nodiscard]] index slot_of(index assignment) const { return assignment_slot_[assignment]; }
@@ -71,7 +78,7 @@ class dispatch_plan {
 
   /// Assignments of a chunk: few enough that what they fill lies in the second cache (48 bytes each), enough for the
   /// counters (one for each expert) to be worth setting up. A batch of one chunk wakes nobody.
-  static index chunk_size(index experts) { return (std::max)(index{4096}, 16 * experts); }
+  static constexpr index chunk_size(index experts) { return (std::max)(index{4096}, 16 * experts); }
 
   /// Divides the assignments into chunks; no token is cut in two if tokens come in order.
   template <class T>
