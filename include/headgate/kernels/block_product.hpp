@@ -33,8 +33,9 @@ inline constexpr index most_panels = 4;
 /// 0.92 of the roofline instead of 0.98, 6 rows 0.83 instead of 0.94; twice as much is no better for one panel.
 inline constexpr index bytes_ahead = 8192;
 
+/// A row of zeros for the largest group of the widest vectors.
 template <class T>
-inline constexpr T no_start[64] = {};
+inline constexpr T no_start[static_cast<std::size_t>(most_panels) * 2 * alignment / sizeof(T)] = {};
 
 }  // namespace detail
 
