@@ -107,8 +107,14 @@ class group_product {
                 const block_memory<Arch, T>& memory, const Finish& finish)
       : p_(p), a_(a), first_row_(first_row), rows_(rows), memory_(memory), finish_(finish) {
     tiles_ = (rows + tile_rows<Arch> - 1) / tile_rows<Arch>;
-    // A single pass over packed panels needs no blocks.
-    block_ = p.panels && tiles_ == 1 ? (std::max)(p.depth, index{1}) : block_memory<Arch, T>::block_of_depth();
+    block_ = block_memory<Arch, T>::block_of_depth();
+    if (p.panels && tiles_ == 1) {
+      // A single pass over packed panels needs no blocks. Of several panels at once, the last steps are one all the same:
+      // there the panels that follow are not the next group's, and it looks ahead into those.
+      const index panels = (std::min)(panel_group(rows), panels_at_once<Arch, T, Storage>(rows));
+      const index last_steps = panels > 1 ? steps_ahead(panels) : 0;
+      block_ = (std::max)(p.depth > 2 * last_steps ? p.depth - last_steps : p.depth, index{1});
+    }
   }
 
   void run(index panel, index count, bool is_first) {
@@ -131,6 +137,11 @@ class group_product {
  private:
   static constexpr index width = panel_width<Arch, T>;
   static constexpr index sums_stride = block_memory<Arch, T>::group * width;
+
+  /// Steps that a single pass over so many panels at once fetches ahead.
+  static constexpr index steps_ahead(index panels) {
+    return bytes_ahead / (panels * width * static_cast<index>(sizeof(Storage)));
+  }
 
   void choose_start() {
     const index per_panel = panel_cols<Arch>(p_);
@@ -174,12 +185,13 @@ class group_product {
   /// much bandwidth as there is time for. Without it the first pass runs at the pace of memory and the others wait.
   void look_ahead_packed(index last) {
     constexpr index step = width * static_cast<index>(sizeof(Storage));
+    const Storage* const next_group = p_.panels + (panel_ + count_) * p_.depth * width;
     if (tiles_ == 1) {
-      const index panels = (std::min)(count_, panels_at_once<Arch, T, Storage>(rows_));
-      ahead_ = {operands_.panel + bytes_ahead / (panels * step) * width, p_.depth * step, step, 1};
+      const index steps = steps_ahead((std::min)(count_, panels_at_once<Arch, T, Storage>(rows_)));
+      ahead_ = {last < p_.depth || block_ == p_.depth ? operands_.panel + steps * width : next_group, p_.depth * step,
+                step, 1};
     } else {
-      const Storage* const next_block = last < p_.depth ? operands_.panel + operands_.depth * width
-                                                        : p_.panels + (panel_ + count_) * p_.depth * width;
+      const Storage* const next_block = last < p_.depth ? operands_.panel + operands_.depth * width : next_group;
       const auto passes = static_cast<index>(std::bit_floor(static_cast<std::size_t>((std::min)(tiles_, index{8}))));
       ahead_ = {next_block, p_.depth * step, step / passes, passes};
     }
