@@ -117,8 +117,8 @@ struct lora_expert {
     return [this, &g, to](index e, index row, index panel, const auto& low, const auto& high) {
       const index lanes = static_cast<index>(low.size);
       T* const at = to.row(g.offsets[e] + row) + 2 * panel * lanes;
-      activate(low).store_unaligned(at);
-      activate(high).store_unaligned(at + lanes);
+      this->activate(low).store_unaligned(at);
+      this->activate(high).store_unaligned(at + lanes);
     };
   }
 

@@ -154,6 +154,43 @@ TEMPLATE_TEST_CASE("a block is any range of rows and of panels, the last ones in
     }
 }
 
+namespace {
+
+/// A matrix in memory of exactly its size, with nothing behind its last element: an address sanitizer sees a step beyond.
+template <class T>
+struct exact {
+  std::vector<T> memory;
+  hg::index rows, cols;
+  exact(hg::index row_count, hg::index col_count, numbers& next) : rows(row_count), cols(col_count) {
+    for (hg::index i = 0; i < rows * cols; ++i) memory.push_back(next.within(T{1}));
+    memory.shrink_to_fit();
+  }
+  hg::view<T> view() { return {memory.data(), rows, cols}; }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("block_product reads nothing behind its operands", "[kernels][block_product]", float, double) {
+  using T = TestType;
+  numbers next(6);
+  hg::scratch<T> panels;
+  for (const hg::index rows : {hg::index{1}, hg::index{3}, k::tile_rows<arch> + 1})
+    for (const hg::index cols : {hg::index{1}, panel<T> - 1, panel<T>, 2 * panel<T> + 1, 5 * panel<T> - 3})
+      for (const hg::index depth : {1, 8, 17}) {
+        exact<T> x(rows, depth, next), w(cols, depth, next), v(cols, depth, next), up(depth, rows, next),
+            down(depth, cols, next), bias(1, cols, next), c(rows, cols, next);
+        const auto check = [&](const k::product<T>& p) { check_block<T>(p, p, 0, rows, 0, k::panel_count<arch>(p)); };
+        const auto forward = k::times_transposed<T>(x.view(), nullptr, w.view(), c.view(), bias.memory.data());
+        const auto pair = k::pair_times_transposed<T>(x.view(), nullptr, rows, w.view(), v.view(), bias.memory.data(),
+                                                      bias.memory.data());
+        check(forward), check(pair);
+        check_block<T>(forward, packed(forward, panels), 0, rows, 0, k::panel_count<arch>(forward));
+        check_block<T>(pair, packed(pair, panels), 0, rows, 0, k::panel_count<arch>(pair));
+        check(k::times<T>(x.view(), down.view(), c.view(), true));
+        check(k::add_transposed_times<T>(up.view(), down.view(), nullptr, c.view()));
+      }
+}
+
 TEST_CASE("an empty sum that would be added to C is not even brought", "[kernels][block_product]") {
   numbers next(5);
   operands<float> o(5, 20, 0, next);
