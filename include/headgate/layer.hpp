@@ -47,6 +47,9 @@ class layer
  public:
   using T = typename Gate::scalar;
   using scalar = T;
+  using gate_type = Gate;
+  using expert_type = Expert;
+  using shared_type = Shared;
   using parameters = layer_parameters<Gate, Expert, Shared>;
   using gradients = parameters;
   using workspace = layer_workspace<Gate, Expert, Shared>;

@@ -11,12 +11,13 @@
 #include <headgate/experts/packed_pass.hpp>
 #include <headgate/kernels/combined_product.hpp>
 #include <headgate/kernels/gemm.hpp>
+#include <headgate/kernels/storage.hpp>
 #include <headgate/layer.hpp>
 #include <headgate/parallel/sequential.hpp>
 #include <headgate/routed_batch.hpp>
 
 #include <span>
-#include <utility>
+#include <type_traits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -36,10 +37,15 @@ struct workspace_plan {
 /// Immutable: changes to the layer after packing are not seen. Safe from many threads with a workspace each.
 /// Two passes over the tasks of an executor: {input projections, activation}, {output projections, combination}.
 template <class Layer, class Storage = typename Layer::scalar>
-class packed_layer;
-
-template <class Gate, class Expert, class Shared, class Storage>
-class packed_layer<layer<Gate, Expert, Shared>, Storage> {
+class packed_layer {
+  static_assert(
+      requires { typename Layer::shared_type; }, "packed_layer: Layer is not a headgate::layer");
+  using Gate = typename Layer::gate_type;
+  using Expert = typename Layer::expert_type;
+  using Shared = typename Layer::shared_type;
+  static_assert(
+      requires { kernels::panel_storage<xsimd::default_arch, typename Layer::scalar, Storage>::position(0); },
+      "packed_layer: weights are stored in the layer's scalar or, if that is float, in bf16 or fp16");
   static constexpr bool has_shared = !std::is_same_v<Shared, no_shared_expert>;
   struct nothing {};
   template <template <class, class> class Packed>
@@ -52,7 +58,7 @@ class packed_layer<layer<Gate, Expert, Shared>, Storage> {
   using T = typename Gate::scalar;
   using scalar = T;
   using storage = Storage;
-  using source = layer<Gate, Expert, Shared>;
+  using source = std::remove_const_t<Layer>;
 
   /// Memory of a pass, reused by the next. One thread at a time may use it; its record tells who went where.
   struct workspace : routed_batch<Gate> {
@@ -187,6 +193,11 @@ class packed_layer<layer<Gate, Expert, Shared>, Storage> {
   packed_experts<Expert, Storage> experts_;
   HEADGATE_NO_UNIQUE_ADDRESS of_shared<packed_experts> shared_;
 };
+
+template <class Gate, class Expert, class Shared>
+packed_layer(const layer<Gate, Expert, Shared>&) -> packed_layer<layer<Gate, Expert, Shared>>;
+template <class Gate, class Expert, class Shared, class Executor>
+packed_layer(const layer<Gate, Expert, Shared>&, const Executor&) -> packed_layer<layer<Gate, Expert, Shared>>;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -33,8 +33,9 @@ inline constexpr index most_panels = 4;
 /// 0.92 of the roofline instead of 0.98, 6 rows 0.83 instead of 0.94; twice as much is no better for one panel.
 inline constexpr index bytes_ahead = 8192;
 
+/// A row of zeros for the largest group of the widest vectors.
 template <class T>
-inline constexpr T no_start[64] = {};
+inline constexpr T no_start[static_cast<std::size_t>(most_panels) * 2 * alignment / sizeof(T)] = {};
 
 }  // namespace detail
 
@@ -208,7 +209,7 @@ class group_product {
     for (index v = 0; v < count_;) {
       const index panels = v + at_once <= count_ ? at_once : 1;
       m.panel = operands_.panel + v * m.panel_stride;
-      look_ahead(m, t, v, row + rows, first);
+      look_ahead(m, t, v, rows);
       m.start = start_ + row * start_stride_ + v * width;
       const auto run = [&](const auto& finish) { micro_kernel_for<Arch, T, Storage>(rows, panels, m, finish); };
       const index col = (panel_ + v) * width;
@@ -222,12 +223,12 @@ class group_product {
     }
   }
 
-  /// Of tile t on panel v of the group.
-  void look_ahead(micro_operands<T, Storage>& m, index t, index v, index next_row, index first) const {
+  /// Of tile t on panel v of the group; the tile has so many rows.
+  void look_ahead(micro_operands<T, Storage>& m, index t, index v, index rows) const {
     if (reads_new_rows_ && !p_.panels) {  // of A; with the other panels they come from the cache
-      m.next = reinterpret_cast<const char*>(a_.row(next_row) + first * a_.stride);
-      m.next_step = static_cast<index>(sizeof(T)) *
-                    (a_.stride == 1 ? tile_rows<Arch> * a_.row_stride / (m.depth + 1) + 1 : a_.stride);
+      constexpr index element = static_cast<index>(sizeof(T));
+      m.next = reinterpret_cast<const char*>(m.a_rows[0]) + rows * a_.row_stride * element;
+      m.next_step = element * (a_.stride == 1 ? rows * a_.row_stride / (m.depth + 1) + 1 : a_.stride);
     } else {
       m.next_step = t < ahead_.passes ? ahead_.step : 0;
       m.next_panel_stride = ahead_.panel_stride;
