@@ -47,7 +47,7 @@ fi
 TIMEFORMAT='%U %S'
 for ((run = 0; run < runs; ++run)); do
   for name in "${names[@]}"; do
-    { time "$compiler" -std=c++20 -O2 -mavx2 -mfma -Iinclude -isystem "$eigen" -c "$scratch/$name.cpp" -o "$scratch/$name.o" \
+    { time "$compiler" -std=c++20 -O2 -mavx2 -mfma -mf16c -Iinclude -isystem "$eigen" -c "$scratch/$name.cpp" -o "$scratch/$name.o" \
       2>"$scratch/messages"; } 2>"$scratch/seconds" || { cat "$scratch/messages" >&2; exit 1; }
     awk '{ printf "%.0f\n", 1000 * ($1 + $2) }' "$scratch/seconds" >>"$scratch/$name.ms"
   done

@@ -59,7 +59,8 @@
 #endif
 
 // The hardware's conversion from half precision; every processor with AVX2 has it, but the compiler has to be told (-mf16c).
-#if defined(__F16C__) && defined(__AVX__)
+// Only where HEADGATE_ABI tells of it, because the panels of fp16 weights are laid out for it.
+#if defined(__F16C__) && ((defined(__AVX2__) && defined(__FMA__)) || defined(__AVX512F__))
 #define HEADGATE_HAS_F16C 1
 #else
 #define HEADGATE_HAS_F16C 0

@@ -9,8 +9,8 @@
 #include <headgate/layer.hpp>
 #include <headgate/parallel/thread_pool.hpp>
 
+#include "support/any_executor.hpp"
 #include "support/layer_checks.hpp"
-#include "support/shuffled.hpp"
 
 #include <thread>
 #include <vector>
@@ -18,15 +18,6 @@
 using namespace headgate_test;
 
 namespace {
-
-const hg::thread_pool& two_threads() {
-  static const hg::thread_pool pool(2);
-  return pool;
-}
-const hg::thread_pool& three_threads() {
-  static const hg::thread_pool pool(3);
-  return pool;
-}
 
 /// Random subsets of 200 tokens, 1 to 200 of them in random order: every output equals that of the token alone.
 template <class Layer>
@@ -36,7 +27,8 @@ void check_bits(const Layer& layer) {
   const auto x = random_matrix<T>(most, layer.model(), {41});
   hg::matrix<T> alone(most, layer.outputs());
   typename Layer::workspace memory;
-  for (hg::index t = 0; t < most; ++t) layer.forward(x.row(t), alone.row(t), memory);
+  const any_executor sequentially(hg::run_sequentially);
+  for (hg::index t = 0; t < most; ++t) layer.forward(sequentially, x.row(t), alone.row(t), memory);
 
   numbers next(42);
   for (const hg::index tokens :
@@ -48,20 +40,16 @@ void check_bits(const Layer& layer) {
       batch.row(t) = x.row(from);
       expected.row(t) = alone.row(from);
     }
-    const auto check = [&](const auto& executor) {
+    for_each_executor(next.bits(), [&](const any_executor& executor) {
       layer.forward(executor, batch, y, memory);
       CHECK(same_matrix(y, expected));
-    };
-    check(hg::run_sequentially);
-    check(two_threads());
-    check(three_threads());
-    check(shuffled{3, next.bits()});
+    });
   }
 }
 
 /// Output, dx and all gradients of one training pass.
-template <class Layer, class Executor>
-auto train_once(const Layer& layer, const Executor& executor) {
+template <class Layer>
+auto train_once(const Layer& layer, const any_executor& executor) {
   using T = typename Layer::scalar;
   struct result {
     hg::matrix<T> y, dx;
@@ -78,15 +66,13 @@ auto train_once(const Layer& layer, const Executor& executor) {
 template <class Layer>
 void check_training_bits(const Layer& layer) {
   const auto alone = train_once(layer, hg::run_sequentially);
-  const auto check = [&](const auto& executor) {
-    const auto r = train_once(layer, executor);
-    CHECK(same_matrix(r.y, alone.y));
-    CHECK(same_matrix(r.dx, alone.dx));
-    CHECK(same_parameters(r.grads, alone.grads));
-  };
-  check(two_threads());
-  check(three_threads());
-  for (std::uint64_t seed = 1; seed < 4; ++seed) check(shuffled{3, seed});
+  for (std::uint64_t seed = 1; seed < 4; ++seed)
+    for_each_executor(seed, [&](const any_executor& executor) {
+      const auto r = train_once(layer, executor);
+      CHECK(same_matrix(r.y, alone.y));
+      CHECK(same_matrix(r.dx, alone.dx));
+      CHECK(same_parameters(r.grads, alone.grads));
+    });
 }
 
 template <class T>
@@ -140,11 +126,12 @@ TEST_CASE("threads that share one const layer get the bits that each gets alone"
     x.push_back(random_matrix<float>(60, 37, {i}));
     alone.push_back(layer(x.back()));
   }
+  const hg::thread_pool pool(2);
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < 4; ++i)
     threads.emplace_back([&, i] {
       decltype(layer)::workspace memory;
-      for (int pass = 0; pass < 5; ++pass) layer.forward(two_threads(), x[i], together[i], memory);
+      for (int pass = 0; pass < 5; ++pass) layer.forward(pool, x[i], together[i], memory);
     });
   for (auto& thread : threads) thread.join();
   for (std::size_t i = 0; i < 4; ++i) CHECK(same_matrix(together[i], alone[i]));

@@ -14,7 +14,7 @@ trap 'rm -rf "$scratch"' EXIT
 time_compile() {  # <source> <file that collects milliseconds>
   local start
   start=$(date +%s%N)
-  "$compiler" -std=c++20 -O2 -mavx2 -mfma -Iinclude -isystem "$eigen" -c "$1" -o "$scratch/object" || exit 2  # `set -e` sleeps in `measure ||`
+  "$compiler" -std=c++20 -O2 -mavx2 -mfma -mf16c -Iinclude -isystem "$eigen" -c "$1" -o "$scratch/object" || exit 2  # `set -e` sleeps in `measure ||`
   echo $((($(date +%s%N) - start) / 1000000)) >>"$2"
 }
 median() { sort -n "$1" | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }

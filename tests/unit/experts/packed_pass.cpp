@@ -99,6 +99,5 @@ TEST_CASE("a pass is reused by larger, smaller and empty batches", "[experts][pa
   const hg::index nobody[] = {0, 0, 0, 0};
   CHECK(s.run(hg::run_sequentially, {3, nobody, s.b.rows.data()}, s.weights.data()).isZero(0));
   CHECK(s.terms.empty());
-  s.pass.reserve(s.packed, 100, 3);
   CHECK(same_matrix(s.run(hg::run_sequentially, s.b.groups(), s.weights.data()), expected));
 }
