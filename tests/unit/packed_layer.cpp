@@ -205,3 +205,46 @@ TEST_CASE("static sizes are packed too", "[packed_layer]") {
   const auto x = random_matrix<float>(11, 37, {1});
   CHECK(same_matrix(packed(x), layer(x)));
 }
+
+namespace {
+
+/// A user's: y = (x up')^3 down', on the library's products, and able to be packed.
+struct cubic_expert {
+  using scalar = float;
+  struct params {
+    hg::matrix<float> up, down;
+  };
+  struct cache {
+    hg::scratch<float> memory;
+  };
+  static constexpr auto fields = std::tuple{hg::field{"up", &params::up}, hg::field{"down", &params::down}};
+  hg::index model, hidden;
+
+  params init(std::mt19937_64& g) const {
+    return {hg::randn<float>(hidden, model, g, 0.3F), hg::randn<float>(model, hidden, g, 0.3F)};
+  }
+  void forward(const params& p, hg::in<float> x, hg::out<float> y, cache& c) const {
+    hg::matrix<float> h(x.rows(), hidden);
+    const auto multiply = [&](const auto& product) { hg::kernels::gemm(product, hg::run_sequentially, c.memory); };
+    multiply(hg::kernels::times_transposed(hg::view_of(x), nullptr, hg::view_of(p.up), hg::view_of(h)));
+    h = h.unaryExpr([this](float sum) { return activate(sum); });
+    multiply(hg::kernels::times_transposed<float>(hg::view_of(h), nullptr, hg::view_of(p.down), hg::view_of(y)));
+  }
+
+  static auto input_projection(const params& p) { return hg::kernels::of_weight<float>(hg::view_of(p.up)); }
+  static auto output_projection(const params& p) { return hg::kernels::of_weight<float>(hg::view_of(p.down)); }
+  template <class V>
+  V activate(const V& sum) const {
+    return sum * sum * sum;
+  }
+};
+static_assert(hg::packable_expert<cubic_expert>);
+
+}  // namespace
+
+TEST_CASE("an expert of the user's is packed as ours are", "[packed_layer]") {
+  const hg::layer layer{top_2, cubic_expert{37, 63}, 1};
+  const hg::packed_layer packed{layer};
+  const auto x = random_matrix<float>(40, 37, {1});
+  CHECK(same_matrix(packed(x), layer(x)));
+}
