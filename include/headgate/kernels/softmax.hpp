@@ -29,7 +29,7 @@ template <class Arch, class T, class Lanes>
 HEADGATE_ALWAYS_INLINE void softmax_vector(const T* z, T* p, const Lanes& lanes) {
   const auto own = lanes.load(z, -std::numeric_limits<T>::infinity());
   const auto e = exp_bounded(own - max_in_all_lanes(own));
-  lanes.store(p, e / sum_in_all_lanes(e));
+  lanes.store(p, quotient(e, sum_in_all_lanes(e)));
 }
 
 /// p_j = exp(z_j - largest); returns their sums lane by lane.
@@ -47,7 +47,7 @@ HEADGATE_ALWAYS_INLINE xsimd::batch<T, Arch> exponentials(const T* z, const xsim
 
 template <class Arch, class T>
 HEADGATE_ALWAYS_INLINE void divide(T* p, const xsimd::batch<T, Arch>& divisor, index n) {
-  for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, lanes.load(p) / divisor); });
+  for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, quotient(lanes.load(p), divisor)); });
 }
 
 /// Rows that go through each step together. A row's steps wait for each other's last operation; those of several rows
@@ -99,7 +99,7 @@ void softmax_row_at(const T* z, std::type_identity_t<T> temperature, T* p, index
   using batch = xsimd::batch<T, Arch>;
   const batch largest = max_row_in_all_lanes<Arch>(z, n);
   const batch divisor(temperature);
-  for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, (lanes.load(z) - largest) / divisor); });
+  for_each_vector<T, Arch>(n, [&](auto lanes) { lanes.store(p, quotient(lanes.load(z) - largest, divisor)); });
   softmax_row<Arch>(static_cast<const T*>(p), p, n);
 }
 

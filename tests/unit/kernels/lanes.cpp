@@ -78,3 +78,14 @@ TEMPLATE_TEST_CASE("exchange_lanes swaps each lane with the one whose number dif
   check(std::integral_constant<hg::index, 4>{});
   check(std::integral_constant<hg::index, 8>{});
 }
+
+TEMPLATE_TEST_CASE("a quotient is rounded once, as that of two numbers", "[kernels][lanes]", float, double) {
+  using batch = xsimd::batch<TestType>;
+  const auto right = [](TestType a, TestType b) { return same_bits(k::quotient(batch(a), batch(b)).get(0), a / b); };
+  for (const TestType a : {TestType{1}, TestType(2.7), denormal<TestType>, (std::numeric_limits<TestType>::max)()}) {
+    for (const TestType b : {denormal<TestType>, infinity<TestType>, not_a_number<TestType>}) CHECK(right(a, b));
+    int wrong = 0;
+    for (int b = 1; b < 1000; ++b) wrong += !right(a, static_cast<TestType>(b));
+    CHECK(wrong == 0);
+  }
+}

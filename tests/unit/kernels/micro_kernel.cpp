@@ -126,7 +126,7 @@ TEMPLATE_TEST_CASE("sums cut in two at any depth keep their bits", "[kernels][mi
 }
 
 TEST_CASE("tiles use the registers there are, and few rows take several panels", "[kernels][micro_kernel]") {
-  CHECK(most_rows == (k::has_32_registers<arch> ? 12 : 6));
+  CHECK(most_rows == (k::has_32_registers<arch> ? 8 : 6));
   CHECK(k::panels_at_once<arch, float, float>(1) == 4);
   CHECK(k::panels_at_once<arch, float, float>(most_rows) == 1);
   for (hg::index rows = 2; rows <= most_rows; ++rows) {  // accumulators, two vectors of B and one of A
