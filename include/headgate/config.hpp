@@ -16,8 +16,12 @@
 #define HEADGATE_ABI isa_avx2_fma_f16c
 #elif defined(__AVX2__) && defined(__FMA__)
 #define HEADGATE_ABI isa_avx2_fma
+#elif defined(__AVX2__) && defined(__F16C__)
+#define HEADGATE_ABI isa_avx2_f16c
 #elif defined(__AVX2__)
 #define HEADGATE_ABI isa_avx2
+#elif defined(__AVX__) && defined(__F16C__)
+#define HEADGATE_ABI isa_avx_f16c
 #elif defined(__AVX__)
 #define HEADGATE_ABI isa_avx
 #elif defined(__SSE4_2__)

@@ -9,6 +9,7 @@
 #include <headgate/concepts/routing_loss.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
+#include <headgate/core/extent.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/experts/expert_bank.hpp>
 #include <headgate/kernels/blocking.hpp>

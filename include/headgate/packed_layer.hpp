@@ -68,18 +68,21 @@ class packed_layer {
     scratch<T> kernel_memory;
   };
 
-  /// Packs the layer's weights, an expert at a time on each of the executor's threads.
+  /// Packs the layer's weights, an expert at a time on each of the executor's threads. Refuses a layer whose parameters do
+  /// not have the sizes that its policies say, and finite weights beyond the largest number of Storage.
   template <executor Executor>
   packed_layer(const source& from, const Executor& executor)
       : gate_(from.gate()),
         gate_params_(from.params().gate),
         capacity_(from.options().capacity),
-        outputs_(from.outputs()) {
-    experts_ = packed_experts<Expert, Storage>(
-        from.expert(), std::span(from.params().experts.data(), static_cast<std::size_t>(from.experts())), executor);
-    if constexpr (has_shared)
-      shared_ = packed_experts<Shared, Storage>(from.shared(), std::span(&from.params().shared, 1), executor);
-  }
+        outputs_(from.outputs()),
+        experts_(from.expert(), experts_of(from), executor),
+        shared_([&] {
+          if constexpr (has_shared)
+            return packed_experts<Shared, Storage>(from.shared(), std::span(&from.params().shared, 1), executor);
+          else
+            return nothing{};
+        }()) {}
   explicit packed_layer(const source& from) : packed_layer(from, run_sequentially) {}
 
   [[nodiscard]] index model() const { return model_of(gate_); }
@@ -97,12 +100,14 @@ class packed_layer {
   /// What a workspace must hold for so many tokens, however they are routed. A selection that does not tell how many experts
   /// it takes may take all.
   [[nodiscard]] workspace_plan plan(index tokens, index workers = 1) const {
+    if (tokens < 0 || workers < 1)
+      refuse("packed_layer::plan: tokens is ", tokens, " and workers ", workers, ", they must be at least 0 and 1");
     workspace_plan p{tokens, workers, tokens * most_experts_of_a_token(), 0};
     const index groups = (std::min)(p.assignments, experts());
     p.bytes = routed_batch<Gate>::bytes(tokens, p.assignments, experts()) +
               packed_pass<Expert, Storage>::bytes(experts_, p.assignments, groups) +
               (groups + 1) * static_cast<index>(sizeof(kernels::combined_term<T, Storage>)) +
-              workers * block_size(tokens) * static_cast<index>(sizeof(T));
+              workers * block_size(tokens, p.assignments) * static_cast<index>(sizeof(T));
     if constexpr (has_shared) p.bytes += packed_pass<Shared, Storage>::bytes(shared_, tokens, 1);
     return p;
   }
@@ -111,17 +116,18 @@ class packed_layer {
   /// pass then allocates nothing either. Runs a batch of zeros.
   template <executor Executor>
   void reserve(const Executor& executor, index tokens, workspace& memory) const {
-    if (tokens < 0) refuse("packed_layer::reserve: tokens is ", tokens, ", it must not be negative");
     const workspace_plan p = plan(tokens, static_cast<index>(executor.workers()));
     const matrix<T> x = matrix<T>::Zero(tokens, model());
     matrix<T> y(tokens, outputs());
     memory.terms.reserve((std::min)(p.assignments, experts()) + 1);
-    memory.kernel_memory.resize(p.workers, block_size(tokens));
+    memory.kernel_memory.resize(p.workers, block_size(tokens, p.assignments));
     memory.route(gate_, gate_params_, capacity_, x, pass<T, Executor>{executor, memory.kernel_memory});
     memory.route_worst(p.assignments, executor);
-    memory.kernel_memory.resize(p.workers, block_size(tokens));
+    memory.kernel_memory.resize(p.workers, block_size(tokens, p.assignments));
     run(executor, view_of(x), view_of(y), memory);
   }
+
+  void reserve(index tokens, workspace& memory) const { reserve(run_sequentially, tokens, memory); }
 
   /// Inference into a new matrix. Allocates; `forward` with a workspace does not.
   template <class X>
@@ -150,6 +156,16 @@ class packed_layer {
   }
 
  private:
+  static std::span<const typename Expert::params> experts_of(const source& from) {
+    const auto& all = from.params().experts;
+    if (all.size() != from.experts())
+      refuse("packed_layer: the gate says experts = ", from.experts(), ", the layer has ", all.size());
+    if (from.model() != model_of(from.expert()))
+      refuse("packed_layer: the gate says model = ", from.model(), ", the layer was built for ",
+             model_of(from.expert()));
+    return {all.data(), static_cast<std::size_t>(all.size())};
+  }
+
   [[nodiscard]] index most_experts_of_a_token() const {
     if constexpr (requires { gate_.select.count(experts()); })
       return gate_.select.count(experts());
@@ -158,15 +174,8 @@ class packed_layer {
   }
 
   /// Elements of one worker's memory in any product of a pass over so many tokens.
-  [[nodiscard]] index block_size(index tokens) const {
-    index rows = 0, depth = 0;
-    const auto meet = [&](index of_product) {
-      rows = (std::max)(rows, kernels::rows_in_block<xsimd::default_arch, T>(tokens, of_product));
-      depth = (std::max)(depth, of_product);
-    };
-    meet(model()), meet(experts_.hidden());
-    if constexpr (has_shared) meet(shared_.hidden());
-    return kernels::block_memory<xsimd::default_arch, T>::size(rows, depth);
+  [[nodiscard]] index block_size(index tokens, index assignments) const {
+    return kernels::block_memory<xsimd::default_arch, T>::size(tokens + assignments, model());
   }
 
   template <class Executor>

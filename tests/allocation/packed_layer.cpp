@@ -100,3 +100,54 @@ TEST_CASE("with reserved memory the first pass allocates nothing, and the plan t
   check_first_pass(ragged, pool);
   check_first_pass(linear, pool);
 }
+
+namespace {
+
+/// x whose tokens go to all experts, then one whose tokens all go to the same, and back: a pass in the memory of another
+/// distribution of as many assignments.
+template <class Layer, class Pass>
+void check_shifting_routes(const Layer& layer, hg::index tokens, const Pass& pass) {
+  using T = typename Layer::scalar;
+  const auto spread = random_matrix<T>(tokens, layer.model(), {7});
+  hg::matrix<T> same = spread;
+  same.rowwise() = hg::matrix<T>(spread.row(0)).row(0);
+  for (const bool spread_first : {true, false}) {
+    CAPTURE(spread_first);
+    CHECK(pass(spread_first ? spread : same, spread_first ? same : spread) == 0);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("routes that shift from many experts to one and back allocate nothing", "[allocation][packed_layer]") {
+  const hg::layer layer{hg::topk_gate<float>{.head = {.model = 24, .experts = 8}, .select = {.k = 1}},
+                        hg::swiglu_expert<float>{.model = 24, .hidden = 256},
+                        hg::ffn_expert<float>{.model = 24, .hidden = 33}, 1};
+  using layer_type = std::remove_cv_t<decltype(layer)>;
+  const hg::packed_layer packed{layer};
+  const hg::thread_pool pool(2);
+  hg::matrix<float> y(900, 24), dx(900, 24);
+  for (const hg::index tokens : {64, 900}) {  // 900 rows are more than one block
+    CAPTURE(tokens);
+    check_shifting_routes(layer, tokens, [&](const auto& first, const auto& second) {
+      hg::packed_layer<layer_type>::workspace memory;
+      packed.forward(pool, first, y.topRows(tokens), memory);
+      return allocations_of([&] { packed.forward(pool, second, y.topRows(tokens), memory); });
+    });
+    check_shifting_routes(layer, tokens, [&](const auto& first, const auto& second) {
+      layer_type::workspace memory;
+      layer.forward(pool, first, y.topRows(tokens), memory);
+      return allocations_of([&] { layer.forward(pool, second, y.topRows(tokens), memory); });
+    });
+    check_shifting_routes(layer, tokens, [&](const auto& first, const auto& second) {
+      layer_type::tape tape;
+      auto grads = layer.zero_gradients();
+      const auto step = [&](const auto& x) {
+        layer.forward(pool, x, y.topRows(tokens), tape);
+        layer.backward(pool, x, x, tape, dx.topRows(tokens), grads);
+      };
+      step(first);
+      return allocations_of([&] { step(second); });
+    });
+  }
+}

@@ -248,3 +248,55 @@ TEST_CASE("an expert of the user's is packed as ours are", "[packed_layer]") {
   const auto x = random_matrix<float>(40, 37, {1});
   CHECK(same_matrix(packed(x), layer(x)));
 }
+
+namespace {
+
+template <class Storage = float, class Layer>
+std::string refusal_to_pack(const Layer& layer) {
+  return refusal([&] { static_cast<void>(hg::packed_layer<Layer, Storage>(layer)); });
+}
+
+}  // namespace
+
+TEST_CASE("a layer whose parameters do not have the sizes that it says is not packed", "[packed_layer]") {
+  using swiglu = hg::swiglu_expert<float>;
+  const hg::layer layer{top_2, swiglu{.model = 37, .hidden = 19}, 1};
+  auto more_experts = layer;
+  more_experts.gate().head.experts = 16;
+  CHECK(refusal_to_pack(more_experts) == "packed_layer: the gate says experts = 16, the layer has 5");
+  auto wider = layer;
+  wider.gate().head.model = 38;
+  CHECK(refusal_to_pack(wider) == "packed_layer: the gate says model = 38, the layer was built for 37");
+  auto odd_one = layer;
+  odd_one.params().experts[3] = hg::layer{top_2, swiglu{.model = 37, .hidden = 20}, 1}.params().experts[3];
+  CHECK(refusal_to_pack(odd_one) ==
+        "packed_layer: expert 3 has hidden = 20 and other biases or sizes than expert 0, which has 19");
+  auto narrow = layer;
+  narrow.params().experts[2].down.resize(37, 18);
+  CHECK(refusal_to_pack(narrow) == "packed_layer: the output projection of expert 2 takes 18 values, there are 19");
+}
+
+TEST_CASE("a finite weight that the storage cannot hold is not packed, an infinite one is", "[packed_layer]") {
+  hg::layer layer{top_2, hg::linear_expert<float>{.model = 37, .outputs = 3}, 1};
+  layer.params().experts[4].weight(2, 36) = 65519.9F;  // rounds to 65504
+  CHECK(refusal_to_pack<hg::fp16>(layer).empty());
+  layer.params().experts[4].weight(2, 36) = -65520.0F;
+  CHECK(refusal_to_pack<hg::fp16>(layer) ==
+        "packed_layer: expert 4 has a weight of -65520, beyond the largest number of its storage");
+  CHECK(refusal_to_pack<hg::bf16>(layer).empty());
+  layer.params().experts[4].weight(2, 36) = std::numeric_limits<float>::infinity();
+  CHECK(refusal_to_pack<hg::fp16>(layer).empty());
+}
+
+TEST_CASE("either bias of a pair may be missing", "[packed_layer]") {
+  for (const bool of_gate : {true, false}) {
+    hg::layer layer{top_2,
+                    hg::swiglu_expert<float, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 37, .hidden = 19}, 1};
+    for (auto& p : layer.params().experts) {
+      (of_gate ? p.up_bias : p.gate_bias).resize(0, 0);
+      (of_gate ? p.gate_bias : p.up_bias).setConstant(0.5F);
+    }
+    const auto x = random_matrix<float>(9, 37, {1});
+    CHECK(same_matrix(hg::packed_layer(layer)(x), layer(x)));
+  }
+}

@@ -53,6 +53,17 @@ concept grouped_expert = expert_policy<E> &&
   expert.forward(p, groups, x, y, c, context);
 };
 
+namespace detail {
+template <class E>
+concept activates_one = requires(const E& expert, typename E::scalar sum) {
+  { expert.activate(sum) } -> std::same_as<typename E::scalar>;
+};
+template <class E>
+concept activates_two = requires(const E& expert, typename E::scalar sum) {
+  { expert.activate(sum, sum) } -> std::same_as<typename E::scalar>;
+};
+}  // namespace detail
+
 /// An expert whose weights `packed_layer` can pack: y = activate(x w' [, x v']) u', each product with a bias or without.
 ///
 ///   input_projection(p)    describes w, or w and v (kernels::times_transposed, kernels::pair_times_transposed); an expert
@@ -64,7 +75,8 @@ concept grouped_expert = expert_policy<E> &&
 template <class E>
 concept packable_expert = expert_policy<E> && requires(const E expert, const typename E::params& p) {
   expert.output_projection(p).b;
-};
+} &&(!requires(const E expert, const typename E::params& p) { expert.input_projection(p); } ||
+     detail::activates_one<E> || detail::activates_two<E>);
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -34,6 +34,7 @@ void forward_experts(const Expert& expert, std::span<const typename Expert::para
   } else {
     if (c.each.size() != g.count) c.each.resize(g.count);
     const view<T> rows = c.gathered.resize(g.slots(), x.cols());
+    if (g.slots() == 0) return;  // a list of no rows may be null, which means all of them
     if (g.rows)
       kernels::gather_rows<xsimd::default_arch, T>(view_of(x), g.rows, rows);
     else

@@ -31,7 +31,7 @@ class packed_pass {
                array<kernels::combined_term<T, Storage>>& terms) {
     experts_ = &experts;
     inputs_.clear(), first_slot_.clear();
-    inputs_.reserve(g.count), first_slot_.reserve(g.count);
+    inputs_.reserve(g.count), first_slot_.reserve(g.count), terms.reserve(terms.size() + g.count);
     if constexpr (weights::has_input_projection)
       hidden_rows_ = kernels::resize_spread(hidden_, g.slots(), experts.hidden());
     for (index e = 0; e < g.count; ++e) {

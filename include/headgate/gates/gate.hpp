@@ -261,6 +261,8 @@ struct gate {
     if constexpr (count_is_known)
       refuse("gate::route: the selection names ", count, " experts for token ", token, ", it promised ",
              select.count(experts()));
+    else
+      refuse("gate::route: the selection names other experts for token ", token, " when asked again");
   }
 
   void weigh_backward(const routing<T>& r, cache& c, routing_gradient<T>& d) const {

@@ -41,11 +41,15 @@ struct cache_sizes {
   return (std::max)(index{64}, caches().first * 2 / (3 * step_bytes) / 8 * 8);
 }
 
-/// So many rows of A (`row_bytes` each) take half of the second-level cache: they are read from there for every panel.
-/// At least 24, so that a panel that comes from memory pays; a multiple of `tile`.
+/// Bounds of `row_block`. A panel that comes from memory pays from 24 rows on.
+inline constexpr index least_rows_in_block = 24;
+inline constexpr index most_rows_in_block = 768;
+
+/// So many rows of A (`row_bytes` each) take half of the second-level cache: they are read from there for every panel. A
+/// multiple of `tile`.
 [[nodiscard]] inline index row_block(index row_bytes, index tile) {
   const index rows = caches().second / 2 / (std::max)(row_bytes, index{1});
-  return (std::clamp)(rows, index{24}, index{768}) / tile * tile;
+  return (std::clamp)(rows, least_rows_in_block, most_rows_in_block) / tile * tile;
 }
 
 /// Columns of a row-major block of T whose rows are read side by side: room for whole panels of any instruction set, and an

@@ -84,21 +84,21 @@ template <class Arch = xsimd::default_arch, class T, class Storage, executor Exe
 void combined_product(std::span<const combined_term<T, Storage>> terms, view<T> y, const Executor& executor,
                       scratch<T>& working_memory) {
   constexpr index width = panel_width<Arch, T>;
-  index work = 0, most_rows = 0, depth = 0;
+  index work = 0, rows = 0, depth = 0;
   for (const auto& term : terms) {
     const product<T, Storage>& p = term.product;
     work += p.rows * p.cols * p.depth;
-    depth = (std::max)(depth, p.depth);
-    most_rows = (std::max)(most_rows, rows_in_block<Arch, T>(p.rows, p.depth));
+    rows += p.rows;
+    depth = (std::max)(depth, depth_to_pack(p));
   }
   const bool is_small = work < detail::smallest_parallel_work;
   const index workers = is_small ? 1 : static_cast<index>(executor.workers());
   const index panels = (y.cols + width - 1) / width;
   const index owned = detail::owned_panels(panels, workers);
-  working_memory.resize(workers, block_memory<Arch, T>::size(most_rows, depth));
+  working_memory.resize(workers, block_memory<Arch, T>::size(rows, depth));
 
   const auto run_task = [&](index task, index worker) {
-    const block_memory<Arch, T> memory(working_memory.row(worker), most_rows, depth);
+    const block_memory<Arch, T> memory(working_memory.row(worker), rows, depth);
     const index first_panel = task * owned;
     const index last_panel = (std::min)(first_panel + owned, panels);
     if (terms.empty() || terms.front().weights)

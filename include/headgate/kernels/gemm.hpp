@@ -41,13 +41,11 @@ class task_pool {
   task_pool(group_list groups, index workers) : groups_(groups) {
     index blocks = 0;
     for (const auto& group : groups) {
-      index depth = 0;
       for (const auto& p : group) {
-        depth = (std::max)(depth, p.depth);
+        depth_ = (std::max)(depth_, depth_to_pack(p));
         work_ += p.rows * p.cols * p.depth * (p.paired ? 2 : 1);
       }
-      depth_ = (std::max)(depth_, depth);
-      rows_ = (std::max)(rows_, rows_in_block<Arch, T>(group[0].rows, depth));
+      rows_ += group[0].rows;
       blocks += row_blocks(group);
     }
     if (work_ < smallest_parallel_work) workers = 1;
@@ -109,7 +107,7 @@ class task_pool {
 
   group_list groups_;
   index work_ = 0;
-  index rows_ = 0, depth_ = 0;  // largest block of rows, largest depth
+  index rows_ = 0, depth_ = 0;  // of all groups, and of the deepest whose A is copied
   index column_tiles_ = 1;
   index tasks_ = 0;
 };

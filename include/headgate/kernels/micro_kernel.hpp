@@ -27,7 +27,7 @@ inline constexpr index tile_rows = has_32_registers<Arch> ? 8 : 6;
 
 /// Panels that a tile of so many rows takes at once. Few rows need several, for enough independent sums to hide the latency
 /// of an addition and enough streams to keep memory busy. Weights that are converted take registers of their own: with
-/// three rows of two panels of bf16 there are too few, and 0.47 of the roofline instead of 0.80.
+/// three rows of two panels of bf16 there are too few, and 0.47 of the roofline instead of 0.77.
 template <class Arch, class T, class Storage>
 [[nodiscard]] constexpr index panels_at_once(index rows) {
   return rows == 1 ? 4 : (std::is_same_v<T, Storage> ? 2 : 3) * rows <= tile_rows<Arch> ? 2 : 1;
@@ -60,7 +60,7 @@ HEADGATE_NEVER_INLINE void micro_kernel(const micro_operands<T, Storage>& operan
   constexpr index lanes = static_cast<index>(batch::size);
   constexpr index width = panel_width<Arch, T>;
   // Four panels are for one row. Of whole floats the hardware follows their streams by itself, and better (1.0 of the read
-  // bandwidth against 0.95); of shorter ones it needs help (0.90 against 0.80).
+  // bandwidth against 0.96); of shorter ones it needs help (0.90 against 0.80).
   constexpr bool prefetches = Panels < 4 || sizeof(Storage) < sizeof(T);
 
   const micro_operands<T, Storage> m = operands;

@@ -116,10 +116,10 @@ template <class T, class Storage>
   return !p.a_rows && (p.a_depth_stride == 1 ? p.a_row_stride : p.a_depth_stride) % (8 * line) != 0;
 }
 
-/// Elements that `pack_rows` needs for so many rows.
-template <class T>
-[[nodiscard]] index packed_rows_size(index rows, index depth) {
-  return (std::max)(rows * spread_stride<T>(depth), depth * spread_stride<T>(rows));
+/// Depth for which `pack_rows` may need memory: none where A is read in place.
+template <class T, class Storage>
+[[nodiscard]] index depth_to_pack(const product<T, Storage>& p) {
+  return reads_in_place(p, 2) ? 0 : p.depth;
 }
 
 /// Rows [first, last) of A, copied into a layout without conflicts if reading them in place would cost more; a list of rows

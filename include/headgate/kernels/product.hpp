@@ -62,7 +62,7 @@ template <class T>
   return times_transposed<T>({}, nullptr, w, {}, bias);
 }
 
-/// The pair x w' [+ bias] and x v' [+ bias_pair], w and v of one shape. It has no C: its finish must not be `store`.
+/// The pair x w' [+ bias] and x v' [+ bias_pair], w and v of one shape. It has no C: its finish must not be `store_c`.
 template <class T>
 [[nodiscard]] product<T> pair_times_transposed(read_view<T> x, const index* x_rows, index rows, read_view<T> w,
                                                read_view<T> v, const T* bias = nullptr, const T* bias_pair = nullptr) {

@@ -82,3 +82,15 @@ TEST_CASE("an exception of an expert reaches the caller of a sequential pass", "
   b.cache.each[2].rows = 77;
   CHECK_THROWS_AS(b.backward(dp), std::logic_error);
 }
+
+TEST_CASE("a batch of which no token goes anywhere calls no expert, also as the first", "[experts][expert_bank]") {
+  const block_expert expert{.model = 5, .outputs = 3};
+  std::vector<block_expert::params> params(2);
+  const hg::index offsets[] = {0, 0, 0};  // and no list of rows: an empty one may be null
+  const auto x = random_matrix<double>(4, 5, {1});
+  hg::expert_bank_cache<block_expert> cache;
+  hg::scratch<double> memory;
+  hg::forward_experts<block_expert, double>(expert, params, hg::row_groups{2, offsets}, x, hg::view<double>(), cache,
+                                            hg::pass<double>{hg::run_sequentially, memory});
+  CHECK(cache.each[0].rows == -1);
+}

@@ -113,7 +113,8 @@ TEMPLATE_TEST_CASE("pack_rows gives every part of A in every layout, within the 
             k::add_transposed_times<T>(up.view(), hg::view<T>(x.row(), depth, 1, 1), nullptr, dw.view());
         for (const auto& p : {rows, columns})
           for (const auto& [first, last] : {std::pair<hg::index, hg::index>{0, 9}, {0, 1}, {3, 4}, {2, 8}, {8, 9}}) {
-            guarded<T> memory(1, k::packed_rows_size<T>(last - first, depth));
+            guarded<T> memory(
+                1, (std::max)((last - first) * k::spread_stride<T>(depth), depth * k::spread_stride<T>(last - first)));
             const k::left_block<T> block = k::pack_rows(p, first, last, memory.row());
             bool right = memory.guards_are_intact();
             for (hg::index i = first; i < last; ++i)
