@@ -9,6 +9,7 @@
 #include <headgate/core/scratch.hpp>
 #include <headgate/experts/packed_experts.hpp>
 #include <headgate/experts/packed_pass.hpp>
+#include <headgate/kernels/block_memory.hpp>
 #include <headgate/kernels/combined_product.hpp>
 #include <headgate/kernels/gemm.hpp>
 #include <headgate/kernels/storage.hpp>
