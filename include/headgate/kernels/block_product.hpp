@@ -81,7 +81,7 @@ class group_product {
       // A single pass over packed panels needs no blocks. Of several panels at once, the last steps are one all the same:
       // there the panels that follow are not the next group's, and it looks ahead into those.
       const index panels = (std::min)(panel_group(rows), panels_at_once<Arch, T, Storage>(rows));
-      const index last_steps = panels > 1 ? steps_ahead(panels) : 0;
+      const index last_steps = panels > 1 && looks_ahead<T, Storage>(panels) ? steps_ahead(panels) : 0;
       block_ = (std::max)(p.depth > 2 * last_steps ? p.depth - last_steps : p.depth, index{1});
     }
   }
