@@ -16,8 +16,8 @@ namespace kernels {
 /// the compiler decides not to unroll it (g++ 12 at -O1 and -O2); this one does not leave it the choice.
 template <std::size_t N, class F>
 HEADGATE_ALWAYS_INLINE void unroll(const F& f) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<std::size_t, I>{}), ...);
+  [&]<std::size_t... At>(std::index_sequence<At...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<std::size_t, At>{}), ...);
   }
   (std::make_index_sequence<N>{});
 }
