@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/activations/gelu.hpp>
 #include <headgate/experts/ffn.hpp>
+#include <headgate/experts/frozen.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/experts/linear.hpp>
 #include <headgate/experts/lora.hpp>
@@ -69,6 +70,11 @@ TEST_CASE("packed experts give the bits of the experts, added by slot", "[expert
   check_pass(hg::ffn_expert<float, hg::gelu, dynamic, dynamic, biases::used>{.model = 3, .hidden = 100});
   check_pass(hg::linear_expert<float, dynamic, dynamic, biases::used>{.model = 63, .outputs = 17});
   check_pass(hg::lora_expert<double>{.model = 63, .outputs = 100, .rank = 3, .alpha = 5});
+}
+
+TEST_CASE("frozen experts are run as the experts they hold, of one sum and of two", "[experts][packed_pass]") {
+  check_pass(hg::frozen{hg::ffn_expert<float, hg::gelu>{.model = 17, .hidden = 37}});
+  check_pass(hg::frozen{hg::swiglu_expert<float>{.model = 17, .hidden = 37}});
 }
 
 TEST_CASE("without a list of weights and of rows, row s of x is written to row s of y", "[experts][packed_pass]") {
