@@ -46,7 +46,7 @@ struct block_memory {
   static index rows_size(index row_count, index depth) {
     constexpr index spread = 48;  // more than `spread_stride` adds to a row
     const index most = most_rows(row_count);
-    const index block = (std::max)(caches().second / 2 / static_cast<index>(sizeof(T)), least_rows_in_block * depth);
+    const index block = (std::max)(bytes_of_rows(true) / static_cast<index>(sizeof(T)), least_rows_in_block * depth);
     const index elements = (std::min)(most * depth, block) + spread * (depth > 0 ? (std::max)(most, depth) : 0);
     return (elements + 15) / 16 * 16;
   }

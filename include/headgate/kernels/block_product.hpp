@@ -254,10 +254,10 @@ void block_product(const product<T, Storage>& p, index first_row, index last_row
     group.run(panel, (std::min)(most, last_panel - panel), panel == first_panel);
 }
 
-/// Rows of A in one block: as many as a core's second-level cache holds, or all if they are fewer.
-template <class Arch, class T>
-[[nodiscard]] index rows_in_block(index rows, index depth) {
-  return (std::min)(rows, row_block(depth * static_cast<index>(sizeof(T)), tile_rows<Arch>));
+/// Rows of A in one block, or all if they are fewer.
+template <class Arch, class T, class Storage>
+[[nodiscard]] index rows_in_block(const product<T, Storage>& p) {
+  return (std::min)(p.rows, row_block(p.depth * static_cast<index>(sizeof(T)), tile_rows<Arch>, !p.panels));
 }
 
 }  // namespace kernels

@@ -106,7 +106,7 @@ void combined_product(std::span<const combined_term<T, Storage>> terms, view<T> 
         std::fill(y.row(t) + first_panel * width, y.row(t) + (std::min)(last_panel * width, y.cols), T{0});
     for (const combined_term<T, Storage>& term : terms) {
       const product<T, Storage>& p = term.product;
-      const index block = rows_in_block<Arch, T>(p.rows, p.depth);
+      const index block = rows_in_block<Arch>(p);
       for (index row = 0; row < p.rows; row += block)
         block_product<Arch>(p, row, (std::min)(row + block, p.rows), first_panel, last_panel, memory,
                             detail::add_term<T, Storage>{term, y});

@@ -87,10 +87,11 @@ class task_pool {
  private:
   using one_group = product_group<T, Parts, Storage>;
 
+  /// Of the deepest part.
   static index rows_of_block(const one_group& group) {
-    index depth = 0;
-    for (const auto& p : group) depth = (std::max)(depth, p.depth);
-    return rows_in_block<Arch, T>(group[0].rows, depth);
+    index rows = rows_in_block<Arch>(group[0]);
+    for (const auto& p : group) rows = (std::min)(rows, rows_in_block<Arch>(p));
+    return rows;
   }
   static index row_blocks(const one_group& group) {
     const index rows = group[0].rows;

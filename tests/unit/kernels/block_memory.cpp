@@ -18,9 +18,12 @@ TEMPLATE_TEST_CASE("a block's memory holds any block of the rows and depth it wa
       const hg::index room = m.panels - m.rows;
       bool fits = true;
       for (hg::index d = 1; d <= depth; d += 1 + d / 7) {  // of some of the rows, and with some of the depth
-        const hg::index block = (std::min)(rows, k::row_block(d * static_cast<hg::index>(sizeof(T)), tile));
-        fits = fits && block * k::spread_stride<T>(d) <= room && d * k::spread_stride<T>(block) <= room;
-        fits = fits && (block + 1) * memory::group * memory::width <= memory::size(rows, depth) - (m.sums - m.rows);
+        for (const bool packs_panels : {false, true}) {
+          const hg::index block =
+              (std::min)(rows, k::row_block(d * static_cast<hg::index>(sizeof(T)), tile, packs_panels));
+          fits = fits && block * k::spread_stride<T>(d) <= room && d * k::spread_stride<T>(block) <= room;
+          fits = fits && (block + 1) * memory::group * memory::width <= memory::size(rows, depth) - (m.sums - m.rows);
+        }
       }
       CAPTURE(rows, depth, room);
       CHECK(fits);

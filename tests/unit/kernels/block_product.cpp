@@ -220,11 +220,15 @@ TEMPLATE_TEST_CASE("store_panel writes the columns that a row has and no others"
     }
 }
 
-TEST_CASE("a block of rows is at most what the second cache holds, and never more than there are",
+TEST_CASE("a block of rows is larger where panels are packed for each, and never more than there are",
           "[kernels][block_product]") {
+  const float panels[1] = {};
   for (const hg::index depth : {0, 1, 100, 2048, 1 << 20})
     for (const hg::index rows : {0, 1, 24, 100, 100000}) {
-      const hg::index block = k::rows_in_block<arch, float>(rows, depth);
-      CHECK(block == (std::min)(rows, k::row_block(4 * depth, k::tile_rows<arch>)));
+      k::product<float> p;
+      p.rows = rows, p.depth = depth;
+      CHECK(k::rows_in_block<arch>(p) == (std::min)(rows, k::row_block(4 * depth, k::tile_rows<arch>, true)));
+      p.panels = panels;
+      CHECK(k::rows_in_block<arch>(p) == (std::min)(rows, k::row_block(4 * depth, k::tile_rows<arch>, false)));
     }
 }
