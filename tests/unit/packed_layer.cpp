@@ -259,7 +259,6 @@ std::string refusal_to_pack(const Layer& layer) {
 }  // namespace
 
 TEST_CASE("a layer whose parameters do not have the sizes that it says is not packed", "[packed_layer]") {
-  using swiglu = hg::swiglu_expert<float>;
   const hg::layer layer{top_2, swiglu{.model = 37, .hidden = 19}, 1};
   auto more_experts = layer;
   more_experts.gate().head.experts = 16;
