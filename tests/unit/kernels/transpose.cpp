@@ -21,7 +21,6 @@ TEMPLATE_TEST_CASE("transpose turns blocks of every size over, at any alignment 
       for (hg::index j = 0; j < cols; ++j)
         for (hg::index l = 0; l < steps; ++l) right = right && same_bits(to(l, j), from(j, l));
       CAPTURE(cols, steps);
-      if (!right) CHECK(false);
+      CHECK(right);
     }
-  SUCCEED();
 }
