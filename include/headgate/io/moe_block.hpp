@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The MoE block of one layer of a checkpoint.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/view.hpp>
+#include <headgate/io/checkpoint.hpp>
+#include <headgate/io/model_config_file.hpp>
+#include <headgate/io/refuse_file.hpp>
+#include <headgate/io/safetensors_writer.hpp>
+#include <headgate/io/tensor_values.hpp>
+#include <headgate/models/family.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// A folder with a published model: its config.json and its tensors, mapped.
+///
+/// One object serves all layers of the model; what is loaded from it keeps the mapping alive.
+class model_folder {
+ public:
+  explicit model_folder(const std::filesystem::path& folder)
+      : config_(read_model_config(folder / "config.json")), tensors_(std::make_shared<checkpoint>(folder)) {}
+
+  [[nodiscard]] const model_config& config() const { return config_; }
+  [[nodiscard]] const checkpoint& tensors() const { return *tensors_; }
+  [[nodiscard]] std::shared_ptr<const checkpoint> share_tensors() const { return tensors_; }
+  [[nodiscard]] std::string model_type() const { return config_.text("model_type"); }
+
+ private:
+  model_config config_;
+  std::shared_ptr<const checkpoint> tensors_;
+};
+
+/// True if config.json calls the model what this family answers to.
+template <loadable_family Family>
+[[nodiscard]] bool answers_to(std::string_view model_type) {
+  return std::find(Family::model_types.begin(), Family::model_types.end(), model_type) != Family::model_types.end();
+}
+
+namespace detail {
+
+/// Parameters of the right number of experts, without values.
+template <loadable_family Family, class T>
+[[nodiscard]] auto empty_parameters(const typename Family::shape& shape) {
+  typename family_layer<Family, T>::parameters p;
+  const auto policies = Family::template policies<T>(shape);
+  p.experts.resize(parameterised_experts(policies.expert, experts_of(policies.gate)));
+  return p;
+}
+
+/// The prefix of the layer's block: the first candidate under which the checkpoint has the block's first tensor.
+template <loadable_family Family>
+[[nodiscard]] std::optional<std::string> find_prefix(const model_folder& from, const typename Family::shape& shape,
+                                                     index layer) {
+  std::string first;
+  auto p = empty_parameters<Family, float>(shape);
+  Family::tensors(shape, p, [&](const auto&, const tensor_part& part) {
+    if (first.empty()) first = part.name;
+  });
+  for (std::string prefix : Family::prefixes(layer))
+    if (from.tensors().find(prefix + first)) return prefix;
+  return std::nullopt;
+}
+
+}  // namespace detail
+
+/// True if this layer of the model has an MoE block; some models begin with dense layers.
+template <loadable_family Family>
+[[nodiscard]] bool has_moe_block(const model_folder& from, index layer) {
+  return detail::find_prefix<Family>(from, Family::read(from.config(), layer), layer).has_value();
+}
+
+/// A `layer` whose parameters came from a checkpoint, and which can be saved as it came: the same names, shapes and number
+/// formats. 32-bit weights that lie in the file as the layer wants them are not copied but mapped; training changes the
+/// memory, never the file.
+template <loadable_family Family, class T = float>
+class moe_block : public family_layer<Family, T> {
+ public:
+  using family = Family;
+  using shape_type = typename Family::shape;
+  using layer_type = family_layer<Family, T>;
+
+  moe_block(const model_folder& from, index layer)
+      : moe_block(from, layer, check_family(from), Family::read(from.config(), layer)) {}
+
+  [[nodiscard]] const shape_type& shape() const { return shape_; }
+  /// What the names of the block's tensors begin with: "model.layers.0.mlp."
+  [[nodiscard]] const std::string& prefix() const { return prefix_; }
+
+  /// Writes the block's tensors to a safetensors file of its own. What was not changed has the bits that it had in the
+  /// checkpoint; changed values are rounded to the checkpoint's number format. Tensors under the block's prefix that the
+  /// layer does not use are copied.
+  void save(const std::filesystem::path& path) const {
+    std::map<std::string, std::vector<std::pair<tensor_part, view<const T>>>> parts;
+    Family::tensors(shape_, this->params(), [&](const auto& matrix, const tensor_part& part) {
+      parts[prefix_ + part.name].push_back({part, view_of(matrix)});
+    });
+    safetensors_writer writer(path);
+    source_->for_each_with_prefix(prefix_, [&](const tensor_in_file& tensor) {
+      writer.add(tensor.what->name, tensor.what->type, tensor.what->shape, [&, tensor](std::vector<std::byte>& bytes) {
+        const auto stored = tensor.file->bytes(*tensor.what);
+        bytes.assign(stored.begin(), stored.end());
+        for (const auto& [part, matrix] : parts[tensor.what->name])
+          write_part<T>(path.string(), *tensor.what, part, matrix, bytes.data());
+      });
+    });
+    writer.commit();
+  }
+
+ private:
+  static int check_family(const model_folder& from) {
+    const std::string type = from.model_type();
+    if (!answers_to<Family>(type))
+      refuse_file(from.config().path(), "model_type is '", type, "', ", Family::name, " is '", Family::model_types[0],
+                  "'");
+    return 0;
+  }
+
+  moe_block(const model_folder& from, index layer, int /*checked*/, const shape_type& shape)
+      : moe_block(from, shape, require_prefix(from, shape, layer), Family::template policies<T>(shape)) {}
+
+  template <class Policies>
+  moe_block(const model_folder& from, const shape_type& shape, std::string prefix, Policies policies)
+      : layer_type(policies.gate, policies.expert, policies.shared, read(from, shape, prefix), policies.options),
+        shape_(shape),
+        prefix_(std::move(prefix)),
+        source_(from.share_tensors()) {}
+
+  static std::string require_prefix(const model_folder& from, const shape_type& shape, index layer) {
+    if (auto prefix = detail::find_prefix<Family>(from, shape, layer)) return *prefix;
+    refuse_file(from.tensors().path(), "layer ", layer, " has no MoE block: no tensor of a ", Family::name,
+                " block begins with '", Family::prefixes(layer)[0], "'");
+  }
+
+  static typename layer_type::parameters read(const model_folder& from, const shape_type& shape,
+                                              const std::string& prefix) {
+    auto p = detail::empty_parameters<Family, T>(shape);
+    Family::tensors(shape, p, [&](auto& matrix, const tensor_part& part) {
+      read_part(find_tensor(from.tensors(), prefix, part), part, matrix);
+    });
+    return p;
+  }
+
+  shape_type shape_;
+  std::string prefix_;
+  std::shared_ptr<const checkpoint> source_;
+};
+
+/// The MoE block of one layer of a model in a folder with config.json and safetensors files.
+///
+///   auto block = hg::load_moe_block<hg::mixtral>("Mixtral-8x7B-v0.1", /*layer=*/0);
+///   hg::matrix<float> y = block(x);
+///
+/// Every fault of the files is a std::runtime_error of one sentence.
+template <loadable_family Family, class T = float>
+[[nodiscard]] moe_block<Family, T> load_moe_block(const model_folder& from, index layer) {
+  return moe_block<Family, T>(from, layer);
+}
+template <loadable_family Family, class T = float>
+[[nodiscard]] moe_block<Family, T> load_moe_block(const std::filesystem::path& folder, index layer) {
+  return moe_block<Family, T>(model_folder(folder), layer);
+}
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

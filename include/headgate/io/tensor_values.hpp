@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Matrices out of, and back into, the tensors of a checkpoint.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/bf16.hpp>
+#include <headgate/core/fp16.hpp>
+#include <headgate/core/matrix.hpp>
+#include <headgate/core/view.hpp>
+#include <headgate/core/weights.hpp>
+#include <headgate/io/checkpoint.hpp>
+#include <headgate/io/dtype.hpp>
+#include <headgate/io/refuse_file.hpp>
+#include <headgate/io/safetensors_file.hpp>
+#include <headgate/models/tensor_part.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+namespace detail {
+
+/// f(row, col, position in the tensor) for every element of the part, in squares, so that neither side is read line by line
+/// where the other goes along.
+template <class F>
+void for_each_element(const tensor_part& part, const F& f) {
+  constexpr index side = 64;
+  for (index row = 0; row < part.rows; row += side)
+    for (index col = 0; col < part.cols; col += side)
+      for (index r = row; r < (std::min)(row + side, part.rows); ++r)
+        for (index c = col; c < (std::min)(col + side, part.cols); ++c) f(r, c, part.position(r, c));
+}
+
+/// How a number is stored, and that number as a T.
+template <class Stored>
+[[nodiscard]] Stored load_unaligned(const std::byte* bytes, index position) {
+  Stored value;
+  std::memcpy(&value, bytes + position * static_cast<index>(sizeof(Stored)), sizeof(Stored));
+  return value;
+}
+
+/// f(an object of the type in which elements of this dtype are stored). Refuses what is not a floating-point type of ours.
+template <class F>
+void with_stored_type(const std::string& path, const tensor_description& tensor, const F& f) {
+  switch (tensor.type) {
+    case dtype::f64:
+      return f(double{});
+    case dtype::f32:
+      return f(float{});
+    case dtype::bf16:
+      return f(bf16{});
+    case dtype::f16:
+      return f(fp16{});
+    default:
+      refuse_file(path, "tensor '", tensor.name, "' is ", describe(tensor.type).name,
+                  ", weights must be F32, BF16, F16 or F64; convert quantised checkpoints first");
+  }
+}
+
+template <class Matrix>
+inline constexpr bool can_borrow = requires(typename Matrix::Scalar* data) {
+  Matrix::borrow(data, index{}, index{}, std::shared_ptr<const void>{});
+};
+
+}  // namespace detail
+
+/// The tensor that a part lies in. Refuses one that is not there, or is of another shape.
+[[nodiscard]] inline tensor_in_file find_tensor(const checkpoint& from, const std::string& prefix,
+                                                const tensor_part& part) {
+  const std::string name = prefix + part.name;
+  const tensor_in_file found = from.find(name);
+  if (!found)
+    refuse_file(from.path(), "has no tensor '", name, "', expected one of shape ", shape_text(part.shape));
+  if (!std::equal(found.what->shape.begin(), found.what->shape.end(), part.shape.begin(), part.shape.end()))
+    refuse_file(found.file->path(), "tensor '", name, "' has shape ", shape_text(found.what->shape), ", expected ",
+                shape_text(part.shape));
+  return found;
+}
+
+/// Gives `to` the values of a part of a tensor. Where they lie as ours do and are of the matrix's own type, `weights` borrow
+/// them from the mapped file; everything else is copied, 16-bit floats widened exactly.
+template <class Matrix>
+void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to) {
+  using T = typename Matrix::Scalar;
+  const std::byte* const bytes = tensor.file->bytes(*tensor.what).data();
+  if constexpr (detail::can_borrow<Matrix>) {
+    const std::byte* const first = bytes + part.first * static_cast<index>(sizeof(T));
+    const bool aligned = reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0;
+    if (tensor.what->type == dtype_of<T> && part.is_contiguous() && aligned) {
+      // The mapping is private and writable: a parameter that is trained changes in memory, not in the file.
+      T* const values = const_cast<T*>(reinterpret_cast<const T*>(first));
+      to = Matrix::borrow(values, part.rows, part.cols, tensor.file->keeper());
+      return;
+    }
+  }
+  to.resize(part.rows, part.cols);
+  detail::with_stored_type(tensor.file->path(), *tensor.what, [&]<class Stored>(Stored) {
+    if constexpr (std::is_same_v<Stored, double> && std::is_same_v<T, float>)
+      refuse_file(tensor.file->path(), "tensor '", tensor.what->name, "' is F64, expected F32 or a narrower float");
+    else
+      detail::for_each_element(part, [&](index r, index c, index position) {
+        const auto stored = detail::load_unaligned<Stored>(bytes, position);
+        if constexpr (std::is_floating_point_v<Stored>)
+          to(r, c) = static_cast<T>(stored);
+        else
+          to(r, c) = static_cast<T>(static_cast<float>(stored));
+      });
+  });
+}
+
+/// Writes a matrix into its part of a tensor whose bytes are a caller's. Values are rounded to nearest to the tensor's type,
+/// which changes nothing in what was read from it.
+template <class T>
+void write_part(const std::string& path, const tensor_description& tensor, const tensor_part& part, view<const T> from,
+                std::byte* bytes) {
+  detail::with_stored_type(path, tensor, [&]<class Stored>(Stored) {
+    detail::for_each_element(part, [&](index r, index c, index position) {
+      Stored stored;
+      if constexpr (std::is_floating_point_v<Stored>)
+        stored = static_cast<Stored>(from(r, c));
+      else
+        stored = Stored(static_cast<float>(from(r, c)));
+      std::memcpy(bytes + position * static_cast<index>(sizeof(Stored)), &stored, sizeof stored);
+    });
+  });
+}
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

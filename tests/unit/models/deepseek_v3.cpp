@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/models/deepseek_v3.hpp>
+
+#include "support/catch.hpp"
+#include "support/conformance.hpp"
+
+using namespace headgate_test;
+
+namespace {
+
+const conformance_of<hg::deepseek_v3> conforms("deepseek_v3", [](const auto& s, const auto& p, const auto& f) {
+  f(p.gate.head.weight, hg::whole("gate.weight", s.experts, s.model));
+  hg::glu_tensors_stacked(p.experts, "experts.gate_up_proj", "experts.down_proj", s.model, s.hidden, f);
+  hg::glu_tensors(p.shared, "shared_experts.", hg::proj_names, s.model, s.shared_hidden, f);
+});
+
+}  // namespace

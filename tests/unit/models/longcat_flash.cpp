@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/models/longcat_flash.hpp>
+
+#include "support/catch.hpp"
+#include "support/conformance.hpp"
+
+using namespace headgate_test;
+
+namespace {
+
+const conformance_of<hg::longcat_flash> conforms("longcat_flash", [](const auto& s, const auto& p, const auto& f) {
+  const hg::index all = s.experts + s.identities;
+  f(p.gate.head.weight, hg::whole("router.classifier.weight", all, s.model));
+  for (hg::index e = 0; e < s.experts; ++e) {
+    const hg::tensor_part both = hg::stack_of("experts.gate_up_proj", all, 2 * s.hidden, s.model, e);
+    f(p.experts[e].gate, both.middle_rows(0, s.hidden));
+    f(p.experts[e].up, both.middle_rows(s.hidden, s.hidden));
+    f(p.experts[e].down, hg::stack_of("experts.down_proj", s.experts, s.model, s.hidden, e));
+  }
+});
+
+}  // namespace
