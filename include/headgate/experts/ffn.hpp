@@ -10,6 +10,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 #include <headgate/kernels/blocking.hpp>
@@ -29,7 +30,7 @@ template <std::floating_point T, class Activation = relu, index Model = dynamic,
 struct ffn_expert {
   using scalar = T;
   struct params {
-    matrix<T> up, down;
+    weights<T> up, down;
     matrix<T> up_bias, down_bias;  // 0 x 0 unless used
   };
   struct cache {

@@ -14,6 +14,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 #include <headgate/kernels/blocking.hpp>
@@ -33,7 +34,7 @@ template <std::floating_point T, class Activation, index Model = dynamic, index 
 struct glu_expert {
   using scalar = T;
   struct params {
-    matrix<T> gate, up, down;
+    weights<T> gate, up, down;
     matrix<T> gate_bias, up_bias, down_bias;  // 0 x 0 unless used
   };
   struct cache {

@@ -9,6 +9,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 
@@ -25,7 +26,7 @@ template <std::floating_point T, index Model = dynamic, index Outputs = dynamic,
 struct linear_expert {
   using scalar = T;
   struct params {
-    matrix<T> weight;
+    weights<T> weight;
     matrix<T> bias;  // 0 x 0 unless used
   };
   struct cache {

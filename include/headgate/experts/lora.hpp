@@ -9,6 +9,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 #include <headgate/kernels/blocking.hpp>
@@ -28,7 +29,7 @@ template <std::floating_point T, index Model = dynamic, index Outputs = dynamic,
 struct lora_expert {
   using scalar = T;
   struct params {
-    matrix<T> down, up;
+    weights<T> down, up;
     matrix<T> none;  // stands for the bias that a low-rank map does not have
   };
   struct cache {
