@@ -3,6 +3,7 @@
 #pragma once
 
 #include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
 
 #include <concepts>
@@ -105,6 +106,13 @@ inline constexpr bool is_parameter_matrix = requires {
   typename M::Scalar;
   requires std::same_as<M, matrix<typename M::Scalar>> || std::same_as<M, weights<typename M::Scalar>>;
 };
+
+/// Refuses a parameter that is not (rows x cols); `owner` and `name` say whose it is.
+template <class M>
+void check_shape(const char* owner, const char* name, const M& w, index rows, index cols) {
+  if (w.rows() != rows || w.cols() != cols)
+    refuse(owner, ": ", name, " is ", w.rows(), " x ", w.cols(), ", it must be ", rows, " x ", cols);
+}
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -56,6 +56,15 @@ struct ffn_expert {
     check_positive("ffn_expert", "hidden", hidden);
   }
 
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    constexpr bool biased = Bias == biases::used;
+    check_shape("ffn_expert", "up", p.up, hidden, model);
+    check_shape("ffn_expert", "down", p.down, model, hidden);
+    check_shape("ffn_expert", "up_bias", p.up_bias, biased, biased ? index{hidden} : 0);
+    check_shape("ffn_expert", "down_bias", p.down_bias, biased, biased ? index{model} : 0);
+  }
+
   [[nodiscard]] params init(std::mt19937_64& generator) const {
     params p;
     p.up = randn<T>(hidden, model, generator, T{1} / std::sqrt(static_cast<T>(index{model})));

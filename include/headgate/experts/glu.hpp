@@ -60,6 +60,17 @@ struct glu_expert {
     check_positive("glu_expert", "hidden", hidden);
   }
 
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    constexpr bool biased = Bias == biases::used;
+    check_shape("glu_expert", "gate", p.gate, hidden, model);
+    check_shape("glu_expert", "up", p.up, hidden, model);
+    check_shape("glu_expert", "down", p.down, model, hidden);
+    check_shape("glu_expert", "gate_bias", p.gate_bias, biased, biased ? index{hidden} : 0);
+    check_shape("glu_expert", "up_bias", p.up_bias, biased, biased ? index{hidden} : 0);
+    check_shape("glu_expert", "down_bias", p.down_bias, biased, biased ? index{model} : 0);
+  }
+
   [[nodiscard]] params init(std::mt19937_64& generator) const {
     params p;
     p.gate = randn<T>(hidden, model, generator, T{1} / std::sqrt(static_cast<T>(index{model})));

@@ -47,6 +47,13 @@ struct linear_expert {
     check_positive("linear_expert", "outputs", outputs);
   }
 
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    constexpr bool biased = Bias == biases::used;
+    check_shape("linear_expert", "weight", p.weight, outputs, model);
+    check_shape("linear_expert", "bias", p.bias, biased, biased ? index{outputs} : 0);
+  }
+
   [[nodiscard]] params init(std::mt19937_64& generator) const {
     params p;
     p.weight = randn<T>(outputs, model, generator, T{1} / std::sqrt(static_cast<T>(index{model})));

@@ -56,6 +56,13 @@ struct lora_expert {
     if (!(dropout >= 0 && dropout < 1)) refuse("lora_expert: dropout is ", dropout, ", it must lie in [0, 1)");
   }
 
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    check_shape("lora_expert", "down", p.down, rank, model);
+    check_shape("lora_expert", "up", p.up, outputs, rank);
+    check_shape("lora_expert", "none", p.none, 0, 0);
+  }
+
   [[nodiscard]] params init(std::mt19937_64& generator) const {
     return {random_uniform<T>(rank, model, generator, T{1} / std::sqrt(static_cast<T>(index{model}))),
             matrix<T>::Zero(outputs, rank),

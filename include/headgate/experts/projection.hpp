@@ -31,8 +31,8 @@ class projection {
   using bias_member = matrix<T> Params::*;
 
   template <class Pass, class... Finish>
-  void forward(std::span<const Params> p, const row_groups& g, view<const T> x, member weight, bias_member bias, view<T> y,
-               const Pass& pass, const Finish&... finish) {
+  void forward(std::span<const Params> p, const row_groups& g, view<const T> x, member weight, bias_member bias,
+               view<T> y, const Pass& pass, const Finish&... finish) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {
       const Params& of_expert = p[static_cast<std::size_t>(e)];
@@ -44,8 +44,8 @@ class projection {
 
   /// The pair x w' and x v' with the experts' two matrices w and v: no y, the finish gets both sums.
   template <class Pass, class Finish>
-  void forward_pair(std::span<const Params> p, const row_groups& g, view<const T> x, member w, bias_member w_bias, member v,
-                    bias_member v_bias, const Pass& pass, const Finish& finish) {
+  void forward_pair(std::span<const Params> p, const row_groups& g, view<const T> x, member w, bias_member w_bias,
+                    member v, bias_member v_bias, const Pass& pass, const Finish& finish) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {
       const Params& of_expert = p[static_cast<std::size_t>(e)];

@@ -23,9 +23,8 @@ template <class Walk>
   double squares = 0.0;
   walk([&squares](std::string_view, auto&, const auto& dw) {
     using gradient = std::remove_cvref_t<decltype(dw)>;
-    static_assert(
-        std::is_base_of_v<Eigen::PlainObjectBase<gradient>, gradient> || is_parameter_matrix<gradient>,
-        "headgate: gradient_norm reads whole matrices; a block or a map may have gaps between its rows");
+    static_assert(std::is_base_of_v<Eigen::PlainObjectBase<gradient>, gradient> || is_parameter_matrix<gradient>,
+                  "headgate: gradient_norm reads whole matrices; a block or a map may have gaps between its rows");
     double sums[8] = {};  // one would wait for each addition before the next
     const auto* element = dw.data();
     index i = 0;

@@ -75,8 +75,8 @@ struct argument {
   argument(std::string_view argument_name, view<double> v, view<const double> dv)
       : name(argument_name), values(v), analytic(dv) {}
   template <class V, class DV>  // matrix<double> or weights<double>
-    requires std::same_as<typename V::Scalar, double>
-  argument(std::string_view argument_name, V& v, const DV& dv) : argument(argument_name, view_of(v), view_of(dv)) {}
+    requires std::same_as<typename V::Scalar, double> argument(std::string_view argument_name, V& v, const DV& dv)
+        : argument(argument_name, view_of(v), view_of(dv)) {}
 };
 
 /// Differentiates f() by every element of every argument, and compares.
