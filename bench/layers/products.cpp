@@ -8,7 +8,7 @@ namespace headgate_bench {
 
 void openblas_products::use_threads(hg::index threads) { openblas_set_num_threads(static_cast<int>(threads)); }
 
-void openblas_products::times_transposed(hg::in<float> x, const hg::matrix<float>& w, hg::out<float> y) {
+void openblas_products::times_transposed(hg::in<float> x, const hg::weights<float>& w, hg::out<float> y) {
   const auto rows = static_cast<blasint>(x.rows());
   const auto inputs = static_cast<blasint>(w.cols());
   const auto outputs = static_cast<blasint>(w.rows());
@@ -62,7 +62,7 @@ void onednn_products::use_threads(hg::index threads) {
   omp_set_num_threads(static_cast<int>(threads));
 }
 
-void onednn_products::times_transposed(hg::in<float> x, const hg::matrix<float>& w, hg::out<float> y) {
+void onednn_products::times_transposed(hg::in<float> x, const hg::weights<float>& w, hg::out<float> y) {
   if (dnnl_sgemm('N', 'T', x.rows(), w.rows(), w.cols(), 1, x.data(), x.outerStride(), w.data(), w.cols(), 0, y.data(),
                  y.outerStride()) != dnnl_success)
     hg::refuse("dnnl_sgemm refuses ", x.rows(), " x ", w.cols(), " times ", w.cols(), " x ", w.rows());

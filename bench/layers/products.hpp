@@ -3,6 +3,7 @@
 #pragma once
 
 #include <headgate/core/matrix.hpp>
+#include <headgate/core/weights.hpp>
 
 #include <string>
 
@@ -14,7 +15,7 @@ namespace hg = headgate;
 struct eigen_products {
   static constexpr const char* name = "eigen";
   static void use_threads(hg::index) {}  // Eigen's own threads need OpenMP, which is off here
-  static void times_transposed(hg::in<float> x, const hg::matrix<float>& w, hg::out<float> y) {
+  static void times_transposed(hg::in<float> x, const hg::weights<float>& w, hg::out<float> y) {
     if (x.rows() == 1)
       y.row(0).transpose().noalias() = w * x.row(0).transpose();
     else
@@ -26,7 +27,7 @@ struct eigen_products {
 struct openblas_products {
   static constexpr const char* name = "openblas";
   static void use_threads(hg::index threads);
-  static void times_transposed(hg::in<float> x, const hg::matrix<float>& w, hg::out<float> y);
+  static void times_transposed(hg::in<float> x, const hg::weights<float>& w, hg::out<float> y);
   [[nodiscard]] static std::string version();  ///< and the processor whose kernels it runs
 };
 #endif
@@ -35,7 +36,7 @@ struct openblas_products {
 struct onednn_products {
   static constexpr const char* name = "onednn";
   static void use_threads(hg::index threads);
-  static void times_transposed(hg::in<float> x, const hg::matrix<float>& w, hg::out<float> y);
+  static void times_transposed(hg::in<float> x, const hg::weights<float>& w, hg::out<float> y);
   [[nodiscard]] static std::string version();  ///< and the instruction set it runs
 };
 #endif

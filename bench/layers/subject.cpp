@@ -10,7 +10,7 @@ namespace headgate_bench {
 
 namespace {
 
-void fill(hg::matrix<float>& w, hg::index rows, hg::index cols, std::uint64_t seed) {
+void fill(hg::weights<float>& w, hg::index rows, hg::index cols, std::uint64_t seed) {
   w.resize(rows, cols);
   counter_hash random(seed);
   const float bound =

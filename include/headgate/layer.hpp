@@ -72,6 +72,20 @@ class layer
     this->remember_sizes();
   }
 
+  /// Takes parameters that are ready, a checkpoint's say, and draws none for the experts. Refuses those that do not fit
+  /// (`check_ready` says which it can tell).
+  layer(Gate gate, Expert expert, parameters ready, layer_options options = {}) requires(!has_shared)
+      : layer(std::move(gate), std::move(expert), Shared{}, std::move(ready), options) {}
+
+  layer(Gate gate, Expert expert, Shared shared, parameters ready, layer_options options = {})
+      : gate_(std::move(gate)), expert_(std::move(expert)), shared_(std::move(shared)), options_(options) {
+    check();
+    check_ready(gate_, expert_, shared_, ready);
+    parameters_ = std::move(ready);
+    model_ = model();
+    this->remember_sizes();
+  }
+
   [[nodiscard]] index model() const { return model_of(gate_); }
   [[nodiscard]] index outputs() const { return outputs_of(expert_); }
   [[nodiscard]] index experts() const { return experts_of(gate_); }
@@ -265,6 +279,10 @@ template <class Gate, class Expert, class Shared, class Seed>
   requires(!std::is_arithmetic_v<Shared>)
 layer(Gate, Expert, Shared, Seed, layer_options)
 ->layer<Gate, Expert, Shared>;
+template <class Gate, class Expert>
+layer(Gate, Expert, layer_parameters<Gate, Expert, no_shared_expert>, layer_options = {}) -> layer<Gate, Expert>;
+template <class Gate, class Expert, class Shared>
+layer(Gate, Expert, Shared, layer_parameters<Gate, Expert, Shared>, layer_options = {}) -> layer<Gate, Expert, Shared>;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <headgate/checks.hpp>
+#include <headgate/concepts/policy_sizes.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
+#include <headgate/core/error.hpp>
 #include <headgate/core/field.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/core/scratch.hpp>
@@ -14,6 +16,7 @@
 #include <headgate/routing/routing.hpp>
 
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 
 namespace headgate {
@@ -46,6 +49,42 @@ struct layer_parameters {
     for_each_field<Shared, Which>(path, f, self.shared, others.shared...);
   }
 };
+
+/// Refuses ready parameters that do not fit the policies: their number, the shapes of the gate's (a fresh draw tells them,
+/// and is small), and those of the experts as far as the policies say them by a `check(params)`. What an expert without it
+/// needs is its caller's promise, except that all experts are of one shape.
+template <class Gate, class Expert, class Shared>
+void check_ready(const Gate& gate, const Expert& expert, const Shared& shared,
+                 const layer_parameters<Gate, Expert, Shared>& ready) {
+  if (ready.experts.size() != experts_of(gate))
+    refuse("layer: the parameters are of ", ready.experts.size(),
+           " experts, the gate says experts = ", experts_of(gate));
+  field_path path;
+  const auto compare = [](const char* with) {
+    return [with](std::string_view name, const auto& w, const auto& like) {
+      if (w.rows() != like.rows() || w.cols() != like.cols())
+        refuse("layer: the parameter ", name, " is ", w.rows(), " x ", w.cols(), ", ", with, " ", like.rows(), " x ",
+               like.cols());
+    };
+  };
+  std::mt19937_64 generator(0);
+  const typename Gate::params fresh = gate.init(generator);
+  {
+    const auto inside = path.enter("gate");
+    auto as_drawn = compare("the gate asks for");
+    for_each_field<Gate, fields_of::storage>(path, as_drawn, ready.gate, fresh);
+  }
+  if constexpr (requires { expert.check(ready.experts[0]); }) expert.check(ready.experts[0]);
+  {
+    const auto inside = path.enter("experts");
+    auto as_first = compare("that of expert 0 is");
+    for (index e = 1; e < ready.experts.size(); ++e) {
+      const auto numbered = path.enter(e);
+      for_each_field<Expert, fields_of::storage>(path, as_first, ready.experts[e], ready.experts[0]);
+    }
+  }
+  if constexpr (requires { shared.check(ready.shared); }) shared.check(ready.shared);
+}
 
 /// Memory of one forward pass, reused by the next: after a first pass of a size nothing is allocated, unless more
 /// assignments come up than ever before (a gate or a capacity may vary their number). One thread at a

@@ -60,8 +60,9 @@ struct disturb_all {
   hg::random_stream stream;
   std::uint64_t id = 0;
 
-  template <class T>
-  void operator()(std::string_view, hg::matrix<T>& w) {
+  template <class W>
+  void operator()(std::string_view, W& w) {
+    using T = typename W::Scalar;
     w += static_cast<T>(0.3) * random_matrix<T>(w.rows(), w.cols(), stream.channel(id++));
   }
 };

@@ -6,7 +6,9 @@
 
 #include "support/layer_checks.hpp"
 
+#include <memory>
 #include <type_traits>
+#include <utility>
 
 using namespace headgate_test;
 
@@ -192,4 +194,65 @@ TEST_CASE("options of the policies may change between passes", "[layer]") {
   CHECK(same_matrix(layer(x), warm));
   layer.options().capacity.factor = 0;
   CHECK(refusal([&] { static_cast<void>(layer(x)); }) == "capacity: factor is 0, it must be greater than 0");
+}
+
+TEST_CASE("a layer of ready parameters takes them as they are, borrowed ones where they lie", "[layer]") {
+  const hg::layer drawn = make(3);
+  const auto x = random_matrix<float>(7, 6, {1}), dy = random_matrix<float>(7, 6, {2});
+  auto ready = drawn.params();
+  auto memory = std::make_shared<hg::matrix<float>>(ready.experts[1].up);
+  ready.experts[1].up = hg::weights<float>::borrow(memory->data(), 5, 6, memory);
+  const float* const owned = ready.experts[0].up.data();
+  hg::layer layer{drawn.gate(), drawn.expert(), std::move(ready)};
+  static_assert(std::is_same_v<decltype(layer), ffn_layer>);
+  CHECK(layer.params().experts[0].up.data() == owned);
+  CHECK(layer.params().experts[1].up.data() == memory->data());
+  CHECK(same_parameters(layer.params(), drawn.params()));
+  CHECK(same_matrix(layer(x), drawn(x)));
+
+  ffn_layer::tape tape, other;  // tapes of layers of one size are the same
+  auto [y, dx, grads] = step(layer, tape, x, dy);
+  CHECK(same_parameters(grads, std::get<2>(step(drawn, other, x, dy))));
+  CHECK(grads.experts[1].up.owns());
+  layer.params().experts[1].up -= 0.5f * grads.experts[1].up;
+  CHECK(same_matrix(*memory, layer.params().experts[1].up));
+  const hg::layer copy = layer;
+  CHECK(copy.params().experts[1].up.owns());
+  hg::layer moved = std::move(layer);
+  CHECK(moved.params().experts[1].up.data() == memory->data());
+  moved = drawn;  // in place
+  CHECK(same_matrix(*memory, drawn.params().experts[1].up));
+}
+
+TEST_CASE("a layer of ready parameters may have a shared expert and options", "[layer]") {
+  const hg::layer drawn{hg::topk_gate<float>{.head = {.model = 6, .experts = 2}, .select = {.k = 1}},
+                        hg::ffn_expert<float>{.model = 6, .hidden = 5},
+                        hg::linear_expert<float>{.model = 6, .outputs = 6}, 3};
+  const hg::layer_options options{.capacity = {.factor = 1.5}};
+  const hg::layer layer{drawn.gate(), drawn.expert(), drawn.shared(), drawn.params()};
+  const hg::layer limited{drawn.gate(), drawn.expert(), drawn.shared(), drawn.params(), options};
+  const hg::layer alone{make().gate(), make().expert(), make().params(), options};
+  static_assert(std::is_same_v<decltype(layer), decltype(drawn)> && std::is_same_v<decltype(limited), decltype(drawn)>);
+  static_assert(std::is_same_v<decltype(alone), const ffn_layer>);
+  const auto x = random_matrix<float>(7, 6, {1});
+  CHECK(same_matrix(layer(x), drawn(x)));
+  CHECK(limited.options().capacity.factor == 1.5);
+  CHECK(alone.options().capacity.factor == 1.5);
+}
+
+TEST_CASE("a layer refuses ready parameters that do not fit its policies", "[layer]") {
+  const hg::layer drawn = make();
+  const auto refusal_of = [&](auto change) {
+    auto ready = drawn.params();
+    change(ready);
+    return refusal([&] { ffn_layer(drawn.gate(), drawn.expert(), ready); });
+  };
+  CHECK(refusal_of([](auto&) {}).empty());
+  CHECK(refusal_of([](auto& p) { p.experts.resize(3); }) ==
+        "layer: the parameters are of 3 experts, the gate says experts = 2");
+  CHECK(refusal_of([](auto& p) { p.gate.head.weight.resize(2, 5); }) ==
+        "layer: the parameter gate.weight is 2 x 5, the gate asks for 2 x 6");
+  CHECK(refusal_of([](auto& p) { p.experts[0].down.resize(6, 4); }) == "ffn_expert: down is 6 x 4, it must be 6 x 5");
+  CHECK(refusal_of([](auto& p) { p.experts[1].up.resize(6, 5); }) ==
+        "layer: the parameter experts.1.up is 6 x 5, that of expert 0 is 5 x 6");
 }

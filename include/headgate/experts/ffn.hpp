@@ -10,6 +10,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 #include <headgate/kernels/blocking.hpp>
@@ -29,7 +30,7 @@ template <std::floating_point T, class Activation = relu, index Model = dynamic,
 struct ffn_expert {
   using scalar = T;
   struct params {
-    matrix<T> up, down;
+    weights<T> up, down;
     matrix<T> up_bias, down_bias;  // 0 x 0 unless used
   };
   struct cache {
@@ -53,6 +54,15 @@ struct ffn_expert {
   void check() const {
     check_positive("ffn_expert", "model", model);
     check_positive("ffn_expert", "hidden", hidden);
+  }
+
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    constexpr bool biased = Bias == biases::used;
+    check_shape("ffn_expert", "up", p.up, hidden, model);
+    check_shape("ffn_expert", "down", p.down, model, hidden);
+    check_shape("ffn_expert", "up_bias", p.up_bias, biased, biased ? index{hidden} : 0);
+    check_shape("ffn_expert", "down_bias", p.down_bias, biased, biased ? index{model} : 0);
   }
 
   [[nodiscard]] params init(std::mt19937_64& generator) const {

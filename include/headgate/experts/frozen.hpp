@@ -33,6 +33,9 @@ struct frozen {
   void check() const {
     if constexpr (requires { expert.check(); }) expert.check();
   }
+  void check(const params& p) const {
+    if constexpr (requires { expert.check(p); }) expert.check(p);
+  }
   [[nodiscard]] params init(std::mt19937_64& generator) const { return expert.init(generator); }
 
   template <class Pass>

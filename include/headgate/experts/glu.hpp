@@ -14,6 +14,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 #include <headgate/kernels/blocking.hpp>
@@ -33,7 +34,7 @@ template <std::floating_point T, class Activation, index Model = dynamic, index 
 struct glu_expert {
   using scalar = T;
   struct params {
-    matrix<T> gate, up, down;
+    weights<T> gate, up, down;
     matrix<T> gate_bias, up_bias, down_bias;  // 0 x 0 unless used
   };
   struct cache {
@@ -57,6 +58,17 @@ struct glu_expert {
   void check() const {
     check_positive("glu_expert", "model", model);
     check_positive("glu_expert", "hidden", hidden);
+  }
+
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    constexpr bool biased = Bias == biases::used;
+    check_shape("glu_expert", "gate", p.gate, hidden, model);
+    check_shape("glu_expert", "up", p.up, hidden, model);
+    check_shape("glu_expert", "down", p.down, model, hidden);
+    check_shape("glu_expert", "gate_bias", p.gate_bias, biased, biased ? index{hidden} : 0);
+    check_shape("glu_expert", "up_bias", p.up_bias, biased, biased ? index{hidden} : 0);
+    check_shape("glu_expert", "down_bias", p.down_bias, biased, biased ? index{model} : 0);
   }
 
   [[nodiscard]] params init(std::mt19937_64& generator) const {

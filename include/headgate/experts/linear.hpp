@@ -9,6 +9,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 
@@ -25,7 +26,7 @@ template <std::floating_point T, index Model = dynamic, index Outputs = dynamic,
 struct linear_expert {
   using scalar = T;
   struct params {
-    matrix<T> weight;
+    weights<T> weight;
     matrix<T> bias;  // 0 x 0 unless used
   };
   struct cache {
@@ -44,6 +45,13 @@ struct linear_expert {
   void check() const {
     check_positive("linear_expert", "model", model);
     check_positive("linear_expert", "outputs", outputs);
+  }
+
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    constexpr bool biased = Bias == biases::used;
+    check_shape("linear_expert", "weight", p.weight, outputs, model);
+    check_shape("linear_expert", "bias", p.bias, biased, biased ? index{outputs} : 0);
   }
 
   [[nodiscard]] params init(std::mt19937_64& generator) const {

@@ -9,6 +9,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 #include <headgate/kernels/blocking.hpp>
@@ -28,7 +29,7 @@ template <std::floating_point T, index Model = dynamic, index Outputs = dynamic,
 struct lora_expert {
   using scalar = T;
   struct params {
-    matrix<T> down, up;
+    weights<T> down, up;
     matrix<T> none;  // stands for the bias that a low-rank map does not have
   };
   struct cache {
@@ -53,6 +54,13 @@ struct lora_expert {
     check_positive("lora_expert", "rank", rank);
     if (!std::isfinite(alpha)) refuse("lora_expert: alpha is ", alpha, ", it must be finite");
     if (!(dropout >= 0 && dropout < 1)) refuse("lora_expert: dropout is ", dropout, ", it must lie in [0, 1)");
+  }
+
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    check_shape("lora_expert", "down", p.down, rank, model);
+    check_shape("lora_expert", "up", p.up, outputs, rank);
+    check_shape("lora_expert", "none", p.none, 0, 0);
   }
 
   [[nodiscard]] params init(std::mt19937_64& generator) const {

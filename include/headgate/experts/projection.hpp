@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
 #include <headgate/core/matrix.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/kernels/column_sums.hpp>
 #include <headgate/kernels/gemm.hpp>
 #include <headgate/routing/groups.hpp>
@@ -21,15 +22,17 @@ template <class T>
 }
 
 /// y_s = x_row(s) w' [+ b] for every slot s with the matrix w of its expert. Keeps the list of products, so that later
-/// passes do not allocate. `Params` is an expert's params; weight and bias name its members, and an empty bias is none.
+/// passes do not allocate. `Params` is an expert's params; weight (`weights<T>`) and bias (`matrix<T>`) name its members, and
+/// an empty bias is none.
 template <class T, class Params>
 class projection {
  public:
-  using member = matrix<T> Params::*;
+  using member = weights<T> Params::*;
+  using bias_member = matrix<T> Params::*;
 
   template <class Pass, class... Finish>
-  void forward(std::span<const Params> p, const row_groups& g, view<const T> x, member weight, member bias, view<T> y,
-               const Pass& pass, const Finish&... finish) {
+  void forward(std::span<const Params> p, const row_groups& g, view<const T> x, member weight, bias_member bias,
+               view<T> y, const Pass& pass, const Finish&... finish) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {
       const Params& of_expert = p[static_cast<std::size_t>(e)];
@@ -41,8 +44,8 @@ class projection {
 
   /// The pair x w' and x v' with the experts' two matrices w and v: no y, the finish gets both sums.
   template <class Pass, class Finish>
-  void forward_pair(std::span<const Params> p, const row_groups& g, view<const T> x, member w, member w_bias, member v,
-                    member v_bias, const Pass& pass, const Finish& finish) {
+  void forward_pair(std::span<const Params> p, const row_groups& g, view<const T> x, member w, bias_member w_bias,
+                    member v, bias_member v_bias, const Pass& pass, const Finish& finish) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {
       const Params& of_expert = p[static_cast<std::size_t>(e)];
@@ -80,7 +83,7 @@ class projection {
   /// dw += dy' x and db += sum of dy over each expert's slots. Nothing where dp is empty.
   template <class Pass>
   void backward_weight(std::span<Params> dp, const row_groups& g, view<const T> dy, view<const T> x, member weight,
-                       member bias, const Pass& pass) {
+                       bias_member bias, const Pass& pass) {
     if (dp.empty()) return;
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {
@@ -92,7 +95,7 @@ class projection {
   }
 
  private:
-  static const T* bias_of(const Params& p, member bias) { return bias_or_null(p.*bias); }
+  static const T* bias_of(const Params& p, bias_member bias) { return bias_or_null(p.*bias); }
 
   template <std::size_t Parts, class Pass, class... Finish>
   static void run(const array<kernels::product_group<T, Parts>>& groups, const Pass& pass, const Finish&... finish) {

@@ -4,20 +4,23 @@
 
 #include <headgate/config.hpp>
 #include <headgate/io/dtype.hpp>
+#include <headgate/io/mapped_file.hpp>
 #include <headgate/io/refuse_file.hpp>
 #include <headgate/io/safetensors_header.hpp>
 
 #include <algorithm>
 #include <bit>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <map>
+#include <memory>
 #include <numeric>
+#include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 namespace headgate {
@@ -32,32 +35,28 @@ template <class T>
   return type == dtype_of<T> || type == dtype::f32 || type == dtype::f16 || type == dtype::bf16;
 }
 
-/// A safetensors file, open for reading. The constructor reads and checks the whole header (`parse_safetensors_header`);
+/// A safetensors file, mapped into memory. The constructor reads and checks the whole header (`parse_safetensors_header`);
 /// every fault is a std::runtime_error of one sentence with the file, the tensor, what was expected and what was found.
 /// Nothing is allocated on the word of the file before it has been compared with the file's real size.
 class safetensors_file {
  public:
-  explicit safetensors_file(const std::filesystem::path& path) : path_(path.string()) {
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(path, error)) refuse_file(path_, "is not a file that can be read");
-    const auto file_bytes = std::filesystem::file_size(path, error);
-    stream_.open(path, std::ios::binary);
-    if (error || !stream_) refuse_file(path_, "cannot be opened for reading");
-    if (file_bytes < 8) refuse_file(path_, "has ", file_bytes, " bytes, a safetensors file has at least 8");
+  explicit safetensors_file(const std::filesystem::path& path) : file_(path) {
+    const index file_bytes = file_.size();
+    if (file_bytes < 8) refuse_file(file_.path(), "has ", file_bytes, " bytes, a safetensors file has at least 8");
 
-    unsigned char length[8];
-    read_bytes(0, length, 8);
     std::uint64_t header_bytes = 0;
-    for (int i = 7; i >= 0; --i) header_bytes = (header_bytes << 8) | length[i];
+    for (int i = 7; i >= 0; --i) header_bytes = (header_bytes << 8) | std::to_integer<std::uint64_t>(file_.data()[i]);
     if (header_bytes > most_header_bytes)
-      refuse_file(path_, "the header's length is ", header_bytes, ", at most ", most_header_bytes, " are allowed");
-    if (header_bytes > file_bytes - 8)
-      refuse_file(path_, "the header's length is ", header_bytes, ", the file has ", file_bytes - 8, " bytes after it");
+      refuse_file(file_.path(), "the header's length is ", header_bytes, ", at most ", most_header_bytes,
+                  " are allowed");
+    if (header_bytes > static_cast<std::uint64_t>(file_bytes - 8))
+      refuse_file(file_.path(), "the header's length is ", header_bytes, ", the file has ", file_bytes - 8,
+                  " bytes after it");
 
-    std::string text(static_cast<std::size_t>(header_bytes), '\0');
-    read_bytes(8, text.data(), static_cast<index>(header_bytes));
+    const std::string_view text(reinterpret_cast<const char*>(file_.data()) + 8,
+                                static_cast<std::size_t>(header_bytes));
     data_ = 8 + static_cast<index>(header_bytes);
-    header_ = parse_safetensors_header(path_, text, static_cast<index>(file_bytes) - data_);
+    header_ = parse_safetensors_header(file_.path(), text, file_bytes - data_);
 
     by_name_.resize(header_.tensors.size());
     std::iota(by_name_.begin(), by_name_.end(), std::size_t{0});
@@ -65,7 +64,7 @@ class safetensors_file {
               [this](std::size_t a, std::size_t b) { return header_.tensors[a].name < header_.tensors[b].name; });
   }
 
-  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::string& path() const { return file_.path(); }
   /// All tensors, in the order of their bytes.
   [[nodiscard]] const std::vector<tensor_description>& tensors() const { return header_.tensors; }
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
@@ -79,18 +78,43 @@ class safetensors_file {
     return &header_.tensors[*found];
   }
 
+  /// The tensor's bytes where the file is mapped: they may be written, which changes neither the file nor what another
+  /// `safetensors_file` sees. Their address suits the tensor's type only where the file's writer saw to it.
+  [[nodiscard]] std::span<std::byte> bytes(const tensor_description& tensor) const {
+    if (tensor.begin < 0 || tensor.end < tensor.begin || tensor.end > file_.size() - data_)  // not one of ours
+      refuse_file(path(), "cannot be read at byte ", data_ + tensor.begin, " (", tensor.end - tensor.begin,
+                  " bytes wanted)");
+    return file_.bytes().subspan(static_cast<std::size_t>(data_ + tensor.begin),
+                                 static_cast<std::size_t>(tensor.end - tensor.begin));
+  }
+  /// The tensor's first element where the file is mapped, for `weights::borrow`; null if the tensor is of another type than
+  /// T or does not lie where a T may lie, and has to be read.
+  template <class T>
+  [[nodiscard]] T* elements(const tensor_description& tensor) const {
+    std::byte* const first = bytes(tensor).data();
+    const bool aligned = reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0;
+    return tensor.type == dtype_of<T> && aligned ? reinterpret_cast<T*>(first) : nullptr;
+  }
+  /// Keeps the bytes alive without this object.
+  [[nodiscard]] std::shared_ptr<const void> keeper() const { return file_.keeper(); }
+  /// Gives back the memory of a tensor that has been converted, see `mapped_file::drop_pages`.
+  void drop_pages(const tensor_description& tensor) const {
+    file_.drop_pages(data_ + tensor.begin, data_ + tensor.end);
+  }
+
   /// Copies the tensor's bytes, end - begin of them, as they stand.
-  void read_raw(const tensor_description& tensor, void* bytes) {
-    read_bytes(data_ + tensor.begin, bytes, tensor.end - tensor.begin);
+  void read_raw(const tensor_description& tensor, void* to) const {
+    const std::span<const std::byte> from = bytes(tensor);
+    if (!from.empty()) std::memcpy(to, from.data(), from.size());
   }
 
   /// Reads the tensor's `size()` elements as T. F16, BF16 and F32 are widened, which is exact; a type that would have to be
   /// rounded or converted is refused.
   template <class T>
-  void read(const tensor_description& tensor, T* values) {
+  void read(const tensor_description& tensor, T* values) const {
     if (tensor.type == dtype_of<T>) return read_raw(tensor, values);
     if (!widens_exactly<T>(tensor.type))
-      refuse_file(path_, "tensor '", tensor.name, "' is ", describe(tensor.type).name, ", expected ",
+      refuse_file(path(), "tensor '", tensor.name, "' is ", describe(tensor.type).name, ", expected ",
                   describe(dtype_of<T>).name, " or a narrower float");
     if (tensor.type == dtype::f32)
       read_widened<float>(tensor, values, [](float value) { return value; });
@@ -104,25 +128,17 @@ class safetensors_file {
   static constexpr std::uint64_t most_header_bytes = 100'000'000;  // the limit of the reference implementation
 
   template <class Stored, class T, class Widen>
-  void read_widened(const tensor_description& tensor, T* values, Widen widen) {
-    constexpr index block = 4096;
-    Stored stored[block];
-    for (index done = 0; done < tensor.size(); done += block) {
-      const index count = (std::min)(block, tensor.size() - done);
-      constexpr index size = static_cast<index>(sizeof(Stored));
-      read_bytes(data_ + tensor.begin + done * size, stored, count * size);
-      for (index i = 0; i < count; ++i) values[done + i] = static_cast<T>(widen(stored[i]));
+  void read_widened(const tensor_description& tensor, T* values, Widen widen) const {
+    const std::byte* const from = bytes(tensor).data();
+    const index count = tensor.size();
+    for (index i = 0; i < count; ++i) {
+      Stored stored;
+      std::memcpy(&stored, from + i * static_cast<index>(sizeof stored), sizeof stored);  // wherever it lies
+      values[i] = static_cast<T>(widen(stored));
     }
   }
 
-  void read_bytes(index position, void* bytes, index count) {
-    stream_.seekg(position);
-    stream_.read(static_cast<char*>(bytes), count);
-    if (!stream_) refuse_file(path_, "cannot be read at byte ", position, " (", count, " bytes wanted)");
-  }
-
-  std::string path_;
-  std::ifstream stream_;
+  mapped_file file_;
   index data_ = 0;  ///< where the tensors' bytes begin
   safetensors_header header_;
   std::vector<std::size_t> by_name_;  ///< positions in header_.tensors; large checkpoints have 10^5 of them

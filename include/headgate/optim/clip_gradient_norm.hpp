@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
+#include <headgate/core/weights.hpp>
 
 #include <cmath>
 #include <string_view>
@@ -21,9 +22,9 @@ template <class Walk>
 [[nodiscard]] double gradient_norm(Walk&& walk) {
   double squares = 0.0;
   walk([&squares](std::string_view, auto&, const auto& dw) {
-    static_assert(
-        std::is_base_of_v<Eigen::PlainObjectBase<std::remove_cvref_t<decltype(dw)>>, std::remove_cvref_t<decltype(dw)>>,
-        "headgate: gradient_norm reads whole matrices; a block or a map may have gaps between its rows");
+    using gradient = std::remove_cvref_t<decltype(dw)>;
+    static_assert(std::is_base_of_v<Eigen::PlainObjectBase<gradient>, gradient> || is_parameter_matrix<gradient>,
+                  "headgate: gradient_norm reads whole matrices; a block or a map may have gaps between its rows");
     double sums[8] = {};  // one would wait for each addition before the next
     const auto* element = dw.data();
     index i = 0;

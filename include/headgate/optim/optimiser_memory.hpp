@@ -7,6 +7,7 @@
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/scratch.hpp>
+#include <headgate/core/weights.hpp>
 
 #include <cmath>
 #include <string>
@@ -65,6 +66,9 @@ class optimiser_memory {
   }
 
  private:
+  template <class M>
+  static constexpr bool visits = std::is_same_v<M, matrix<T>> || std::is_same_v<M, weights<T>>;
+
   struct slot {
     std::string name;
     index rows;
@@ -74,7 +78,7 @@ class optimiser_memory {
 
   template <class W, class G>
   void check(const char* owner, index here, std::string_view name, const W& w, const G& dw) {
-    static_assert(std::is_same_v<W, matrix<T>> && std::is_same_v<G, matrix<T>>,
+    static_assert(visits<W> && visits<G>,
                   "headgate: the walk visits matrices of another type than the optimiser's headgate::matrix<T>");
     if (dw.rows() != w.rows() || dw.cols() != w.cols())
       refuse(owner, ": the gradient of '", name, "' is ", dw.rows(), " x ", dw.cols(), ", the parameter ", w.rows(),

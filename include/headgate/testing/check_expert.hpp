@@ -67,7 +67,7 @@ matrix<typename Policy::scalar> flattened(typename Policy::params& p) {
   using T = typename Policy::scalar;
   matrix<T> column(0, 1);
   field_path path;
-  const auto append = [&](std::string_view, matrix<T>& w) {
+  const auto append = [&](std::string_view, const auto& w) {
     const index before = column.rows();
     column.conservativeResize(before + w.size(), 1);
     for (index i = 0; i < w.size(); ++i) column(before + i, 0) = w.data()[i];
@@ -168,7 +168,7 @@ template <class Expert>
       };
       gradient_report gradients = gradient_check(loss, {{"x", x, dx}}, options.gradients);
       field_path path;
-      const auto compare = [&](std::string_view name, matrix<T>& w, matrix<T>& dw) {
+      const auto compare = [&](std::string_view name, auto& w, const auto& dw) {
         gradients.include(gradient_check(loss, {{name, w, dw}}, options.gradients));
       };
       for_each_field<Expert, fields_of::training>(path, compare, p, dp);

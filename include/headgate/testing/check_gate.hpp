@@ -183,7 +183,7 @@ template <class Gate>
         };
         gradient_report gradients = gradient_check(loss, {{"x", x, dx}}, options.gradients);
         field_path path;
-        const auto compare = [&](std::string_view name, matrix<T>& w, matrix<T>& dw) {
+        const auto compare = [&](std::string_view name, auto& w, const auto& dw) {
           gradients.include(gradient_check(loss, {{name, w, dw}}, options.gradients));
         };
         for_each_field<Gate, fields_of::training>(path, compare, p, dp);

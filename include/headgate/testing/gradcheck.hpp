@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <initializer_list>
 #include <limits>
 #include <string>
@@ -73,8 +74,9 @@ struct argument {
 
   argument(std::string_view argument_name, view<double> v, view<const double> dv)
       : name(argument_name), values(v), analytic(dv) {}
-  argument(std::string_view argument_name, matrix<double>& v, const matrix<double>& dv)
-      : argument(argument_name, view_of(v), view_of(dv)) {}
+  template <class V, class DV>  // matrix<double> or weights<double>
+    requires std::same_as<typename V::Scalar, double> argument(std::string_view argument_name, V& v, const DV& dv)
+        : argument(argument_name, view_of(v), view_of(dv)) {}
 };
 
 /// Differentiates f() by every element of every argument, and compares.
@@ -135,7 +137,7 @@ void disturb(typename Policy::params& p, const random_stream& stream, double sca
   using T = typename Policy::scalar;
   field_path path;
   std::uint64_t id = 0;
-  const auto move = [&](std::string_view, matrix<T>& w) {
+  const auto move = [&](std::string_view, auto& w) {
     w += static_cast<T>(scale) * random_matrix<T>(w.rows(), w.cols(), stream.channel(id++));
   };
   for_each_field<Policy, fields_of::training>(path, move, p);
@@ -168,7 +170,7 @@ template <class Layer, class... Losses>
   layer.backward(x, dy, tape, dx, grads, losses...);
 
   gradient_report result = gradient_check(loss, {{"x", x, dx}}, options);
-  layer.for_each_parameter(grads, [&](std::string_view name, matrix<double>& w, const matrix<double>& dw) {
+  layer.for_each_parameter(grads, [&](std::string_view name, auto& w, const auto& dw) {
     result.include(gradient_check(loss, {{name, w, dw}}, options));
   });
   return result;

@@ -64,3 +64,35 @@ TEST_CASE("ffn_expert refuses sizes below one", "[experts][ffn]") {
   CHECK(refusal([] { ffn<hg::relu>{.model = 3, .hidden = -2}.check(); }) ==
         "ffn_expert: hidden is -2, it must be at least 1");
 }
+
+TEST_CASE("ffn_expert refuses parameters of other shapes", "[experts][ffn]") {
+  const hg::ffn_expert<float, hg::relu, hg::dynamic, hg::dynamic, hg::biases::used> expert{.model = 3, .hidden = 4};
+  std::mt19937_64 generator(1);
+  const auto drawn = expert.init(generator);
+  CHECK_NOTHROW(expert.check(drawn));
+  {
+    auto p = drawn;
+    p.up.resize(3, 4);
+    CHECK(refusal([&] { expert.check(p); }) == "ffn_expert: up is 3 x 4, it must be 4 x 3");
+  }
+  {
+    auto p = drawn;
+    p.down.resize(4, 3);
+    CHECK(refusal([&] { expert.check(p); }) == "ffn_expert: down is 4 x 3, it must be 3 x 4");
+  }
+  {
+    auto p = drawn;
+    p.up_bias.resize(1, 3);
+    CHECK(refusal([&] { expert.check(p); }) == "ffn_expert: up_bias is 1 x 3, it must be 1 x 4");
+  }
+  {
+    auto p = drawn;
+    p.down_bias.resize(0, 0);
+    CHECK(refusal([&] { expert.check(p); }) == "ffn_expert: down_bias is 0 x 0, it must be 1 x 3");
+  }
+  const hg::ffn_expert<float> plain{.model = 3, .hidden = 4};
+  auto p = plain.init(generator);
+  CHECK_NOTHROW(plain.check(p));
+  p.up_bias.resize(1, 4);  // which would be added
+  CHECK(refusal([&] { plain.check(p); }) == "ffn_expert: up_bias is 1 x 4, it must be 0 x 0");
+}

@@ -45,3 +45,15 @@ TEST_CASE("frozen checks the options of its expert", "[experts][frozen]") {
   CHECK(refusal([] { hg::frozen{swiglu{.model = 5, .hidden = 0}}.check(); }) ==
         "glu_expert: hidden is 0, it must be at least 1");
 }
+
+TEST_CASE("frozen refuses parameters of other shapes", "[experts][frozen]") {
+  const hg::frozen expert{hg::linear_expert<float>{.model = 3, .outputs = 4}};
+  std::mt19937_64 generator(1);
+  const auto drawn = expert.init(generator);
+  CHECK_NOTHROW(expert.check(drawn));
+  {
+    auto p = drawn;
+    p.weight.resize(3, 4);
+    CHECK(refusal([&] { expert.check(p); }) == "linear_expert: weight is 3 x 4, it must be 4 x 3");
+  }
+}

@@ -86,3 +86,40 @@ TEST_CASE("glu_expert refuses sizes below one", "[experts][glu]") {
   CHECK(refusal([] { glu<hg::relu>{.model = 3, .hidden = 0}.check(); }) ==
         "glu_expert: hidden is 0, it must be at least 1");
 }
+
+TEST_CASE("glu_expert refuses parameters of other shapes", "[experts][glu]") {
+  const hg::swiglu_expert<float, hg::dynamic, hg::dynamic, hg::biases::used> expert{.model = 3, .hidden = 4};
+  std::mt19937_64 generator(1);
+  const auto drawn = expert.init(generator);
+  CHECK_NOTHROW(expert.check(drawn));
+  {
+    auto p = drawn;
+    p.gate.resize(3, 4);
+    CHECK(refusal([&] { expert.check(p); }) == "glu_expert: gate is 3 x 4, it must be 4 x 3");
+  }
+  {
+    auto p = drawn;
+    p.up.resize(4, 4);
+    CHECK(refusal([&] { expert.check(p); }) == "glu_expert: up is 4 x 4, it must be 4 x 3");
+  }
+  {
+    auto p = drawn;
+    p.down.resize(4, 3);
+    CHECK(refusal([&] { expert.check(p); }) == "glu_expert: down is 4 x 3, it must be 3 x 4");
+  }
+  {
+    auto p = drawn;
+    p.gate_bias.resize(4, 1);
+    CHECK(refusal([&] { expert.check(p); }) == "glu_expert: gate_bias is 4 x 1, it must be 1 x 4");
+  }
+  {
+    auto p = drawn;
+    p.up_bias.resize(1, 3);
+    CHECK(refusal([&] { expert.check(p); }) == "glu_expert: up_bias is 1 x 3, it must be 1 x 4");
+  }
+  {
+    auto p = drawn;
+    p.down_bias.resize(1, 4);
+    CHECK(refusal([&] { expert.check(p); }) == "glu_expert: down_bias is 1 x 4, it must be 1 x 3");
+  }
+}

@@ -38,3 +38,20 @@ TEST_CASE("linear_expert refuses sizes below one", "[experts][linear]") {
   CHECK(refusal([] { linear<>{.model = 3, .outputs = 0}.check(); }) ==
         "linear_expert: outputs is 0, it must be at least 1");
 }
+
+TEST_CASE("linear_expert refuses parameters of other shapes", "[experts][linear]") {
+  const hg::linear_expert<float, hg::dynamic, hg::dynamic, hg::biases::used> expert{.model = 3, .outputs = 4};
+  std::mt19937_64 generator(1);
+  const auto drawn = expert.init(generator);
+  CHECK_NOTHROW(expert.check(drawn));
+  {
+    auto p = drawn;
+    p.weight.resize(3, 4);
+    CHECK(refusal([&] { expert.check(p); }) == "linear_expert: weight is 3 x 4, it must be 4 x 3");
+  }
+  {
+    auto p = drawn;
+    p.bias.resize(1, 3);
+    CHECK(refusal([&] { expert.check(p); }) == "linear_expert: bias is 1 x 3, it must be 1 x 4");
+  }
+}

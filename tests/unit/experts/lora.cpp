@@ -117,3 +117,25 @@ TEST_CASE("a shared low-rank expert drops other inputs than the routed ones", "[
   CHECK(equal > 32);  // of 128: about half agree by chance
   CHECK(equal < 96);
 }
+
+TEST_CASE("lora_expert refuses parameters of other shapes", "[experts][lora]") {
+  const hg::lora_expert<float> expert{.model = 3, .outputs = 4, .rank = 2};
+  std::mt19937_64 generator(1);
+  const auto drawn = expert.init(generator);
+  CHECK_NOTHROW(expert.check(drawn));
+  {
+    auto p = drawn;
+    p.down.resize(3, 2);
+    CHECK(refusal([&] { expert.check(p); }) == "lora_expert: down is 3 x 2, it must be 2 x 3");
+  }
+  {
+    auto p = drawn;
+    p.up.resize(2, 4);
+    CHECK(refusal([&] { expert.check(p); }) == "lora_expert: up is 2 x 4, it must be 4 x 2");
+  }
+  {
+    auto p = drawn;
+    p.none.resize(1, 4);
+    CHECK(refusal([&] { expert.check(p); }) == "lora_expert: none is 1 x 4, it must be 0 x 0");
+  }
+}

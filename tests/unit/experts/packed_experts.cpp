@@ -26,7 +26,7 @@ T unpacked(const k::product<T, Storage>& p, hg::index l, hg::index j, bool secon
 
 /// True if p holds w (cols x depth), rounded to its storage, and its bias or none.
 template <class T, class Storage>
-bool holds(const k::product<T, Storage>& p, const hg::matrix<T>& w, const hg::matrix<T>& bias, bool second = false) {
+bool holds(const k::product<T, Storage>& p, const hg::weights<T>& w, const hg::matrix<T>& bias, bool second = false) {
   if (p.cols != w.rows() || p.depth != w.cols() || reinterpret_cast<std::uintptr_t>(p.panels) % 64 != 0) return false;
   for (hg::index j = 0; j < p.cols; ++j)
     for (hg::index l = 0; l < p.depth; ++l)

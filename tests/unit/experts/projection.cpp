@@ -11,7 +11,8 @@ using namespace headgate_test;
 namespace {
 
 struct params {
-  hg::matrix<double> weight, bias;
+  hg::weights<double> weight;
+  hg::matrix<double> bias;
 };
 
 /// Two experts without rows around one with three, from a list, and one with two.
@@ -57,10 +58,11 @@ TEST_CASE("projection's pair brings both sums to the finish, each with its bias"
   for (std::size_t e = 0; e < 4; ++e)
     second[e] = {random_matrix<double>(7, 6, {30 + e}), random_matrix<double>(1, 7, {40 + e})};
   struct pair_params {
-    hg::matrix<double> w, w_bias, v, v_bias;
+    hg::weights<double> w, v;
+    hg::matrix<double> w_bias, v_bias;
   };
   std::vector<pair_params> p;
-  for (std::size_t e = 0; e < 4; ++e) p.push_back({s.p[e].weight, s.p[e].bias, second[e].weight, second[e].bias});
+  for (std::size_t e = 0; e < 4; ++e) p.push_back({s.p[e].weight, second[e].weight, s.p[e].bias, second[e].bias});
   hg::projection<double, pair_params> projection;
   hg::matrix<double> u = hg::matrix<double>::Zero(5, 64), v = u;  // room for whole vectors
   projection.forward_pair(p, s.groups(), hg::view_of(s.x), &pair_params::w, &pair_params::w_bias, &pair_params::v,

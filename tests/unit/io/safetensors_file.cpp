@@ -4,12 +4,16 @@
 #include "support/catch.hpp"
 #include "support/own_path.hpp"
 
+#include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hg = headgate;
@@ -156,4 +160,66 @@ TEST_CASE("Every damaged byte of a header is refused or harmless", "[io][safeten
     }
   CHECK(accepted > 0);
   CHECK(accepted < 20);
+}
+
+TEST_CASE("A tensor's bytes lie where the file is mapped", "[io][safetensors_file]") {
+  std::string header = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                       R"("flag":{"dtype":"BOOL","shape":[1],"data_offsets":[8,9]},)"
+                       R"("odd":{"dtype":"F32","shape":[1],"data_offsets":[9,13]},)"
+                       R"("none":{"dtype":"F32","shape":[0],"data_offsets":[13,13]}})";
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::string data =
+      little_endian(0x3f800000, 4) + little_endian(0xc0200000, 4) + "\1" + little_endian(0x40400000, 4);
+  const test_file on_disk(file_of(header, data));
+  std::shared_ptr<const void> keeper;
+  float* a = nullptr;
+  {
+    const hg::safetensors_file file(on_disk.path);
+    CHECK(file.bytes(*file.find("a")).size() == 8);
+    CHECK(file.bytes(*file.find("flag"))[0] == std::byte{1});
+    CHECK(file.bytes(*file.find("none")).empty());
+    a = file.elements<float>(*file.find("a"));
+    REQUIRE(a != nullptr);
+    CHECK(reinterpret_cast<std::byte*>(a) == file.bytes(*file.find("a")).data());
+    CHECK(file.elements<double>(*file.find("a")) == nullptr);
+    CHECK(file.elements<float>(*file.find("flag")) == nullptr);
+    CHECK(file.elements<float>(*file.find("odd")) == nullptr);  // at an address for no float
+    float odd = 0;
+    double wide = 0;
+    file.read(*file.find("odd"), &odd);
+    CHECK(odd == 3.0f);
+    file.read(*file.find("odd"), &wide);
+    CHECK(wide == 3.0);
+    keeper = file.keeper();
+  }
+  CHECK(a[1] == -2.5f);
+  a[1] = 4.0f;
+  hg::safetensors_file again(on_disk.path);
+  CHECK(again.elements<float>(*again.find("a"))[1] == -2.5f);
+}
+
+TEST_CASE("A description that is not of this file is refused", "[io][safetensors_file]") {
+  const test_file on_disk(file_of(R"({"a":{"dtype":"I8","shape":[3],"data_offsets":[0,3]}})", "xyz"));
+  const hg::safetensors_file file(on_disk.path);
+  char bytes[8];
+  for (const auto& [begin, end] : {std::pair{hg::index{0}, hg::index{4}}, {-1, 2}, {2, 1}, {4, 4}}) {
+    const hg::tensor_description foreign{"b", hg::dtype::i8, {}, begin, end};
+    CHECK_THROWS_WITH(file.read_raw(foreign, bytes), contains("cannot be read at byte "));
+  }
+}
+
+TEST_CASE("A file of 100000 tensors is opened and searched at once", "[io][safetensors_file]") {
+  std::string header = "{";
+  const int count = 100'000;
+  for (int i = 0; i < count; ++i)
+    header += (i == 0 ? "\"t" : ",\"t") + std::to_string(i) + "\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[" +
+              std::to_string(i) + "," + std::to_string(i + 1) + "]}";
+  const test_file on_disk(file_of(header + "}", std::string(count, 'x')));
+  const auto start = std::chrono::steady_clock::now();
+  const hg::safetensors_file file(on_disk.path);
+  int found = 0;
+  for (int i = 0; i < count; ++i)
+    if (const auto* const tensor = file.find("t" + std::to_string(i)); tensor && tensor->begin == i) ++found;
+  CHECK(found == count);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));  // quadratic search would take minutes
 }
