@@ -11,6 +11,7 @@
 #include <headgate/core/random.hpp>
 #include <headgate/gates/row_memory.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/gates/weighing.hpp>
 #include <headgate/kernels/finite.hpp>
 #include <headgate/parallel/pass.hpp>
 #include <headgate/routing/routing.hpp>
@@ -30,7 +31,8 @@ inline namespace HEADGATE_ABI {
 ///
 ///   hg::gate{hg::linear_head<float>{.model = 64, .experts = 8}, hg::softmax{}, hg::top_k<>{.k = 2}, hg::renormalised{}}
 ///
-/// Selection carries no gradient. Logits that are NaN or infinite are refused, with the token and the expert.
+/// Selection carries no gradient. A logit of -infinity switches its expert off for this token: it ranks below all others,
+/// and if it is named all the same, it has the weight 0 and no gradient. NaN and +infinity are refused, with their place.
 template <class Head, class Score, class Select, class Weigh>
 struct gate {
   using scalar = typename Head::scalar;
@@ -112,7 +114,7 @@ struct gate {
     r.scores.resize(r.tokens, experts());
     r.scores_are = Score::kind;
     if constexpr (score_has_cache) {
-      check_logits(r, kernels::first_not_finite(view_of_logits(r)));
+      check_logits(r, kernels::first_nan_or_plus_infinity_in_row(r.logits.data(), r.logits.size()));
       score.forward(p.score, x, view_of_logits(r), r.scores.block(), c.score, pass);
     }
     if (const index workers = pass.executor.workers(); c.memory.size() < workers) c.memory.resize(workers);
@@ -137,7 +139,7 @@ struct gate {
   template <class Executor>
   void backward(const params& p, in<T> x, const routing<T>& r, cache& c, routing_gradient<T>& d, out<T> dx, params& dp,
                 const pass<T, Executor>& pass) const {
-    weigh_backward(r, c, d);
+    detail::weigh_backward(weigh, r, c.first.data(), c.memory[0], d);
     const view<const T> ds = d.scores.block();
     if constexpr (requires { typename Score::cache; })
       score.backward(p.score, x, r.logits.block(), r.scores.block(), ds, d.logits.block(), dx, dp.score, c.score, pass);
@@ -163,7 +165,7 @@ struct gate {
   static void check_logits(const routing<T>& r, index bad) {
     if (bad < 0) return;
     refuse("gate::route: the router logit of token ", bad / r.experts, " for expert ", bad % r.experts, " is ",
-           r.logits.data()[bad], ", logits must be finite");
+           r.logits.data()[bad], ", logits must be finite, or -inf for an expert that is switched off");
   }
 
   /// All that follows the head for the tokens [first, last). Stops at what is to be refused, and remembers the token.
@@ -172,25 +174,21 @@ struct gate {
     const index rows = detail::rows_of(detail::elements_per_block, experts());
     for (; first < last; first += rows) {
       const index end = (std::min)(first + rows, last);
-      if constexpr (!score_has_cache) {
-        const view<const T> z = view_of_logits(r).middle_rows(first, end - first);
-        // The rows lie one after the other: to look at them as one leaves no rest of a vector at each row's end.
-        if (const index bad = kernels::first_not_finite_in_row(z.data, z.rows * z.cols); bad >= 0)
-          return memory.refuse_token(first + bad / experts());
-        score.forward(z, r.scores.block().middle_rows(first, end - first));
-      }
+      const view<const T> z = view_of_logits(r).middle_rows(first, end - first);
+      if (const index bad = memory.first_bad_logit(z); bad >= 0) return memory.refuse_token(first + bad / experts());
+      if constexpr (!score_has_cache) score.forward(z, r.scores.block().middle_rows(first, end - first));
       if constexpr (count_is_known) {
         // Stage after stage, because each has its own chain of waiting operations, and the processor overlaps the more
         // rows the shorter that is: 8 experts take 15.6 ns a token where a row goes through all stages, and 10.
         const index count = select.count(experts());
         index* ids = memory.ids.data();
         for (index t = first; t < end; ++t, ids += count)
-          if (select_row(p, r.scores.row(t), ids, memory) != count) return memory.refuse_token(t);
+          if (select_row(p, r, t, ids, memory) != count) return memory.refuse_token(t);
         const index refused = detail::with_constant(count, [&](auto constant) {
           const index* named = memory.ids.data();
           for (index t = first; t < end; ++t, named += constant) {
             if (!names_experts_once(memory, t, named, constant)) return t;
-            weigh_row(r.scores.row(t), named, constant, memory, t, r.assignments.data() + t * constant);
+            detail::weigh_row(weigh, r, t, named, constant, memory, r.assignments.data() + t * constant);
             c.first[t + 1] = (t + 1) * constant;
           }
           return index{-1};
@@ -199,18 +197,19 @@ struct gate {
       } else {
         index* const ids = memory.ids.data();
         for (index t = first; t < end; ++t) {
-          const index count = select_row(p, r.scores.row(t), ids, memory);
+          const index count = select_row(p, r, t, ids, memory);
           if (!names_experts_once(memory, t, ids, count)) return memory.refuse_token(t);
           const index before = r.assignments.size();
           r.assignments.resize_for_overwrite(before + count);
-          weigh_row(r.scores.row(t), ids, count, memory, t, r.assignments.data() + before);
+          detail::weigh_row(weigh, r, t, ids, count, memory, r.assignments.data() + before);
           c.first[t + 1] = before + count;
         }
       }
     }
   }
 
-  index select_row(const params& p, const T* s, index* ids, detail::row_memory<T>& memory) const {
+  index select_row(const params& p, const routing<T>& r, index token, index* ids, detail::row_memory<T>& memory) const {
+    const T* const s = memory.scores_to_select(r.logits.row(token), r.scores.row(token), experts());
     if constexpr (requires { typename Select::params; })
       return select(p.select, s, experts(), ids, memory.row.data());
     else
@@ -229,26 +228,17 @@ struct gate {
     return true;
   }
 
-  HEADGATE_ALWAYS_INLINE void weigh_row(const T* s, const index* ids, index count, detail::row_memory<T>& memory,
-                                        index token, assignment<T>* to) const {
-    T* const selected = memory.selected.data();
-    T* const weights = memory.weights.data();
-    for (index i = 0; i < count; ++i) selected[i] = s[ids[i]];
-    weigh.forward(static_cast<const T*>(selected), count, weights);
-    for (index i = 0; i < count; ++i) to[i] = {token, ids[i], weights[i]};
-  }
-
   /// Says what is wrong with the first token that was refused. Leaves the record without assignments.
   void explain_refusal(const params& p, routing<T>& r, cache& c) const {
     index token = r.tokens;
     for (const detail::row_memory<T>& memory : c.memory)
       if (memory.refused >= 0) token = (std::min)(token, memory.refused);
     r.assignments.clear();
-    const index bad = kernels::first_not_finite(view_of_logits(r).middle_rows(token, 1));
-    check_logits(r, bad < 0 ? bad : token * experts() + bad);
     detail::row_memory<T>& memory = c.memory[0];
     memory.reset(experts(), 0);
-    const index count = select_row(p, r.scores.row(token), memory.ids.data(), memory);
+    const index bad = memory.first_bad_logit(view_of_logits(r).middle_rows(token, 1));
+    check_logits(r, bad < 0 ? bad : token * experts() + bad);
+    const index count = select_row(p, r, token, memory.ids.data(), memory);
     if (count < 0 || count > experts())
       refuse("gate::route: the selection names ", count, " experts for token ", token, ", the gate has ", experts());
     for (index i = 0; i < count; ++i) {
@@ -263,23 +253,6 @@ struct gate {
              select.count(experts()));
     else
       refuse("gate::route: the selection names other experts for token ", token, " when asked again");
-  }
-
-  void weigh_backward(const routing<T>& r, cache& c, routing_gradient<T>& d) const {
-    detail::row_memory<T>& m = c.memory[0];
-    for (index t = 0; t < r.tokens; ++t) {
-      const index first = c.first[t];
-      const index count = c.first[t + 1] - first;
-      for (index i = 0; i < count; ++i) {
-        m.selected(0, i) = r.scores(t, r.assignments[first + i].expert);
-        m.weights(0, i) = r.assignments[first + i].weight;
-        m.selected(1, i) = d.weights(first + i, 0);
-        m.selected(2, i) = T{0};
-      }
-      weigh.backward(static_cast<const T*>(m.selected.row(0)), static_cast<const T*>(m.weights.data()), count,
-                     static_cast<const T*>(m.selected.row(1)), m.selected.row(2));
-      for (index i = 0; i < count; ++i) d.scores(t, r.assignments[first + i].expert) += m.selected(2, i);
-    }
   }
 };
 
