@@ -2,6 +2,7 @@
 // All activations.
 #pragma once
 
+#include <headgate/activations/clamped_swiglu.hpp>
 #include <headgate/activations/elu.hpp>
 #include <headgate/activations/gelu.hpp>
 #include <headgate/activations/gelu_tanh.hpp>

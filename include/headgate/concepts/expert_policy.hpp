@@ -53,6 +53,16 @@ concept grouped_expert = expert_policy<E> &&
   expert.forward(p, groups, x, y, c, context);
 };
 
+/// How many of a layer's experts have parameters: all of them, or, where the policy has `parameterised(experts)`, so many; they
+/// come first. A grouped expert of which fewer than all have parameters gets a shorter p and dp than there are groups.
+template <class Expert>
+[[nodiscard]] index parameterised_of(const Expert& expert, index experts) {
+  if constexpr (requires { static_cast<index>(expert.parameterised(experts)); })
+    return static_cast<index>(expert.parameterised(experts));
+  else
+    return experts;
+}
+
 namespace detail {
 template <class E>
 concept activates_one = requires(const E& expert, typename E::scalar sum) {

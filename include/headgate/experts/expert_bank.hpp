@@ -49,7 +49,7 @@ void forward_experts(const Expert& expert, std::span<const typename Expert::para
 /// The backward of `forward_experts`: overwrites dx (slots x model) and adds to dp. An expert without slots is not called.
 template <class Expert, class T, class Executor>
 void backward_experts(const Expert& expert, std::span<const typename Expert::params> p, const row_groups& g, in<T> x,
-                      view<T> dy, expert_bank_cache<Expert>& c, view<T> dx, std::span<typename Expert::params> dp,
+                      read_view<T> dy, expert_bank_cache<Expert>& c, view<T> dx, std::span<typename Expert::params> dp,
                       const pass<T, Executor>& pass) {
   if constexpr (grouped_expert<Expert>) {
     expert.backward(p, g, x, map_of(dy), c.each[0], map_of(dx), dp, pass);

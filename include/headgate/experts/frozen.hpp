@@ -37,6 +37,9 @@ struct frozen {
     if constexpr (requires { expert.check(p); }) expert.check(p);
   }
   [[nodiscard]] params init(std::mt19937_64& generator) const { return expert.init(generator); }
+  [[nodiscard]] index parameterised(index experts) const { return parameterised_of(expert, experts); }
+  [[nodiscard]] bool returns_input(index place) const requires requires(const Expert& e) { e.returns_input(place); }
+  { return expert.returns_input(place); }
 
   template <class Pass>
   void forward(std::span<const params> p, const row_groups& g, in<scalar> x, out<scalar> y, cache& c,

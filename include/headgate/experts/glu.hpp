@@ -2,11 +2,13 @@
 // Experts of the GLU family (Shazeer 2020, arXiv:2002.05202, eq. 5-6).
 #pragma once
 
+#include <headgate/activations/clamped_swiglu.hpp>
 #include <headgate/activations/gelu.hpp>
 #include <headgate/activations/identity.hpp>
 #include <headgate/activations/relu.hpp>
 #include <headgate/activations/sigmoid.hpp>
 #include <headgate/activations/silu.hpp>
+#include <headgate/concepts/activation.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/biases.hpp>
 #include <headgate/core/error.hpp>
@@ -25,7 +27,8 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// y = (activation(x gate') * (x up')) down', each product with its bias if they are used
+/// y = (activation(x gate') * (x up')) down', each product with its bias if they are used; with a `pair_activation`
+/// y = activation(x gate', x up') down'
 ///
 /// gate, up (hidden x model), down (model x hidden), biases (1 x outputs). Matrices start as normal numbers of standard
 /// deviation 1 / sqrt(inputs), biases at zero. Gate, up and their product are computed together, in registers.
@@ -38,7 +41,7 @@ struct glu_expert {
     matrix<T> gate_bias, up_bias, down_bias;  // 0 x 0 unless used
   };
   struct cache {
-    scratch<T> gate, up, hidden;  // (slots x hidden): both projections, and activation(gate) * up
+    scratch<T> gate, up, hidden;  // (slots x hidden): both projections, and what is made of them
     scratch<T> dgate, dup;
     headgate::projection<T, params> projection;
   };
@@ -58,6 +61,7 @@ struct glu_expert {
   void check() const {
     check_positive("glu_expert", "model", model);
     check_positive("glu_expert", "hidden", hidden);
+    if constexpr (requires { activation.check(); }) activation.check();
   }
 
   /// Refuses parameters of other shapes, before a layer is made of them.
@@ -120,8 +124,9 @@ struct glu_expert {
             using batch = std::remove_cvref_t<decltype(dh)>;
             const batch of_gate = batch::load_unaligned(u.row(slot) + col);
             const batch of_up = batch::load_unaligned(v.row(slot) + col);
-            (dh * of_up * activation.derivative(of_gate)).store_unaligned(du.row(slot) + col);
-            (dh * activation.value(of_gate)).store_unaligned(dv.row(slot) + col);
+            const pair_gradient<batch> d = projections_gradient(dh, of_gate, of_up);
+            d.gate.store_unaligned(du.row(slot) + col);
+            d.up.store_unaligned(dv.row(slot) + col);
           };
           const index lanes = static_cast<index>(low.size);
           pull_back(low, 2 * panel * lanes);
@@ -142,12 +147,27 @@ struct glu_expert {
   }
   template <class V>
   [[nodiscard]] V activate(const V& gate_sum, const V& up_sum) const {
-    return activation.value(gate_sum) * up_sum;
+    if constexpr (pair_activation<Activation>)
+      return activation.value(gate_sum, up_sum);
+    else
+      return activation.value(gate_sum) * up_sum;
   }
 
   void forward(const params& p, in<T> x, out<T> y, cache& c) const { forward_block(*this, p, x, y, c); }
   void backward(const params& p, in<T> x, in<T> dy, cache& c, out<T> dx, params& dp) const {
     backward_block(*this, p, x, dy, c, dx, dp);
+  }
+
+ private:
+  /// Of both projections, from that of the hidden value.
+  template <class V>
+  [[nodiscard]] pair_gradient<V> projections_gradient(const V& dh, const V& of_gate, const V& of_up) const {
+    if constexpr (pair_activation<Activation>) {
+      const pair_gradient<V> d = activation.gradient(of_gate, of_up);
+      return {dh * d.gate, dh * d.up};
+    } else {
+      return {dh * of_up * activation.derivative(of_gate), dh * activation.value(of_gate)};
+    }
   }
 };
 
@@ -162,6 +182,8 @@ template <std::floating_point T, index Model = dynamic, index Hidden = dynamic, 
 using geglu_expert = glu_expert<T, gelu, Model, Hidden, Bias>;
 template <std::floating_point T, index Model = dynamic, index Hidden = dynamic, biases Bias = biases::none>
 using swiglu_expert = glu_expert<T, silu, Model, Hidden, Bias>;
+template <std::floating_point T, index Model = dynamic, index Hidden = dynamic, biases Bias = biases::none>
+using clamped_swiglu_expert = glu_expert<T, clamped_swiglu, Model, Hidden, Bias>;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

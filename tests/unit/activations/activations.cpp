@@ -23,6 +23,7 @@ TEST_CASE("every activation is a policy", "[activations]") {
   using namespace headgate;
   all_are_activations<elu, gelu, gelu_tanh, headgate::identity, leaky_relu, mish, relu, relu_squared, selu, sigmoid,
                       silu, softplus, swish, headgate::tanh>();
+  STATIC_REQUIRE((pair_activation<clamped_swiglu> && std::is_trivially_copyable_v<clamped_swiglu>));
 }
 
 TEST_CASE("an activation without options takes no room", "[activations]") {

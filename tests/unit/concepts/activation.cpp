@@ -35,6 +35,24 @@ struct not_const : cube {
   }
 };
 
+struct product {  // of two projections
+  template <class V>
+  V value(V gate, V up) const {
+    return gate * up;
+  }
+  template <class V>
+  headgate::pair_gradient<V> gradient(V gate, V up) const {
+    return {up, gate};
+  }
+};
+
+struct product_without_gradient {
+  template <class V>
+  V value(V gate, V up) const {
+    return gate * up;
+  }
+};
+
 }  // namespace
 
 TEST_CASE("an activation has a value and a derivative for numbers and for vectors", "[concepts][activation]") {
@@ -43,4 +61,11 @@ TEST_CASE("an activation has a value and a derivative for numbers and for vector
   STATIC_REQUIRE_FALSE(headgate::activation<for_numbers_only>);
   STATIC_REQUIRE_FALSE(headgate::activation<not_const>);
   STATIC_REQUIRE_FALSE(headgate::activation<double>);
+}
+
+TEST_CASE("a pair activation has a value and a gradient for numbers and for vectors", "[concepts][activation]") {
+  STATIC_REQUIRE(headgate::pair_activation<product>);
+  STATIC_REQUIRE_FALSE(headgate::activation<product>);
+  STATIC_REQUIRE_FALSE(headgate::pair_activation<cube>);
+  STATIC_REQUIRE_FALSE(headgate::pair_activation<product_without_gradient>);
 }

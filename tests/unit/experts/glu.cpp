@@ -13,6 +13,17 @@ namespace {
 template <class A, hg::biases Bias = hg::biases::none>
 using glu = hg::glu_expert<double, A, hg::dynamic, hg::dynamic, Bias>;
 
+struct product {  // of both projections: what the bilinear expert computes
+  template <class V>
+  V value(V gate, V up) const {
+    return gate * up;
+  }
+  template <class V>
+  hg::pair_gradient<V> gradient(V gate, V up) const {
+    return {up, gate};
+  }
+};
+
 template <class Params>
 hg::index parameter_count(const Params& p) {
   return p.up.size() + p.down.size();
@@ -24,6 +35,45 @@ TEMPLATE_TEST_CASE("the whole GLU family has the right gradients", "[experts][gl
                    hg::relu, hg::gelu, hg::silu, hg::gelu_tanh, hg::swish) {
   check_expert_gradients(glu<TestType>{.model = 5, .hidden = 7});
   check_expert_gradients(glu<TestType, hg::biases::used>{.model = 5, .hidden = 7});
+}
+
+TEST_CASE("a GLU of a pair activation has the right gradients", "[experts][glu]") {
+  for (const hg::clamped_swiglu& act :
+       {hg::clamped_swiglu{.limit = 0.7}, hg::clamped_swiglu{.limit = 0.7, .alpha = 1, .up_offset = 0},
+        hg::clamped_swiglu{.limit = 0.7, .gate_clamp = hg::gate_clamp::both_sides}}) {
+    check_expert_gradients(glu<hg::clamped_swiglu>{.model = 5, .hidden = 7, .activation = act});
+    check_expert_gradients(glu<hg::clamped_swiglu, hg::biases::used>{.model = 5, .hidden = 7, .activation = act});
+  }
+  check_expert_gradients(glu<product, hg::biases::used>{.model = 5, .hidden = 7});
+}
+
+TEST_CASE("a pair activation gets both projections, biases included", "[experts][glu]") {
+  const hg::clamped_swiglu act{.limit = 0.7};
+  bank b(glu<hg::clamped_swiglu, hg::biases::used>{.model = 19, .hidden = 37, .activation = act});
+  const auto y = b.forward();
+  for (hg::index s = 0; s < b.slots(); ++s) {
+    const auto& p = b.params[s < 4 ? 0 : 2];
+    const auto x = b.x.row(b.rows[static_cast<std::size_t>(s)]);
+    const hg::matrix<double> u = x * p.gate.transpose() + p.gate_bias, v = x * p.up.transpose() + p.up_bias;
+    hg::matrix<double> h(1, 37);
+    for (hg::index i = 0; i < 37; ++i) {
+      const double gate = (std::min)(u(0, i), 0.7), up = (std::min)((std::max)(v(0, i), -0.7), 0.7);
+      h(0, i) = gate / (1 + std::exp(-1.702 * gate)) * (up + 1);
+    }
+    const hg::matrix<double> expected = h * p.down.transpose() + p.down_bias;
+    CHECK((y.row(s) - expected).cwiseAbs().maxCoeff() < 1e-12);
+  }
+}
+
+TEMPLATE_TEST_CASE("the product as a pair activation has the bits of the bilinear expert", "[experts][glu]", float,
+                   double) {
+  bank pair(hg::glu_expert<TestType, product>{.model = 19, .hidden = 37});
+  bank single(hg::bilinear_expert<TestType>{.model = 19, .hidden = 37});
+  CHECK(same_matrix(pair.forward(), single.forward()));
+  auto dp = pair.zero_gradients(), dq = single.zero_gradients();
+  CHECK(same_matrix(pair.backward(dp), single.backward(dq)));
+  for (std::size_t e = 0; e < dp.size(); ++e)
+    CHECK((same_matrix(dp[e].gate, dq[e].gate) && same_matrix(dp[e].up, dq[e].up)));
 }
 
 TEST_CASE("glu_expert computes its formula", "[experts][glu]") {
@@ -42,6 +92,7 @@ TEMPLATE_TEST_CASE("glu_expert alone and in a group has the same bits", "[expert
   check_block_equals_grouped(
       hg::swiglu_expert<TestType, hg::dynamic, hg::dynamic, hg::biases::used>{.model = 21, .hidden = 35});
   check_block_equals_grouped(hg::geglu_expert<TestType>{.model = 3, .hidden = 130});
+  check_block_equals_grouped(hg::clamped_swiglu_expert<TestType>{.model = 21, .hidden = 35});
 }
 
 TEST_CASE("the names of the family stand for its activations", "[experts][glu]") {
@@ -85,6 +136,8 @@ TEST_CASE("glu_expert refuses sizes below one", "[experts][glu]") {
         "glu_expert: model is 0, it must be at least 1");
   CHECK(refusal([] { glu<hg::relu>{.model = 3, .hidden = 0}.check(); }) ==
         "glu_expert: hidden is 0, it must be at least 1");
+  CHECK(refusal([] { glu<hg::clamped_swiglu>{.model = 3, .hidden = 2, .activation = {.limit = -1}}.check(); }) ==
+        "clamped_swiglu: limit is -1, it must be greater than 0");
 }
 
 TEST_CASE("glu_expert refuses parameters of other shapes", "[experts][glu]") {
