@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 
 # Folder: what of headgate/ it may include besides itself, by folder or by header. `base` stands for config, version and
 # fwd, `layer` for layer.hpp and the other headers of layers beside it. Concepts name the records that policies exchange.
+# Models read no file, but a description of one that came from a file is refused as that file is.
 # layer -> {gates, experts, losses, routing} -> kernels -> parallel (executors; no algorithm of ours in there) -> core
 rules='
 core         base
@@ -22,9 +23,10 @@ experts      base core concepts kernels parallel activations routing
 losses       base core concepts kernels routing
 optim        base core concepts kernels
 layer        base core concepts kernels parallel activations routing gates experts losses checks
-io           base core concepts
+models       base core concepts kernels parallel activations routing gates experts layer io/refuse_file
+io           base core concepts models
 testing      base core concepts kernels parallel activations routing gates experts losses reference
-headgate     base core concepts kernels parallel activations routing gates experts losses reference optim testing norms layer
+headgate     base core concepts kernels parallel activations routing gates experts losses reference optim testing norms layer models
 '
 
 find include/headgate -name '*.hpp' | sort | xargs awk -v rules="$rules" '
