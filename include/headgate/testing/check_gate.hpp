@@ -22,6 +22,7 @@ struct gate_options {
   bool rows_are_independent =
       true;                    ///< false: a gate that looks at a token's place or neighbours (hash, expert choice)
   bool differentiable = true;  ///< false: the gradient is an estimate by design (straight-through)
+  bool differentiable_in_training = true;  ///< false: it is one in training only (an expert drawn at random)
   gradient_options gradients{};
 };
 
@@ -175,7 +176,7 @@ template <class Gate>
       result.require(detail::same_rows(detail::flattened<Gate>(dq), more_dp, close), "backward does not add to dp",
                      mode);
       if constexpr (std::is_same_v<T, double>) {
-        if (!options.differentiable) continue;
+        if (!options.differentiable || (training && !options.differentiable_in_training)) continue;
         const auto loss = [&] {
           run(x, r, cache);
           d.reset(r);
