@@ -30,6 +30,9 @@ struct top_k {
 
   void check(gate_shape shape) const { detail::check_k("top_k", k, shape.experts); }
 
+  /// The same selection of another number of experts.
+  [[nodiscard]] top_k<> with_k(index other) const { return {.k = other}; }
+
   static constexpr bool names_each_once = true;
   [[nodiscard]] index count(index /*experts*/) const { return k; }
 
