@@ -5,12 +5,14 @@
 #include <headgate/concepts/executor.hpp>
 #include <headgate/concepts/gate_policy.hpp>
 #include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/scratch.hpp>
 #include <headgate/parallel/pass.hpp>
 #include <headgate/routing/capacity.hpp>
 #include <headgate/routing/plan.hpp>
 #include <headgate/routing/routing.hpp>
+#include <headgate/routing/steering.hpp>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -24,14 +26,17 @@ struct routed_batch {
   dispatch_plan plan;            ///< of the last pass
   scratch<T> slot_weights;       ///< (slots x 1), of the last pass
   typename Gate::cache gate_cache;
+  headgate::steering<T> steering;  ///< of the next passes: the caller's
 
-  /// Routes x (tokens x model). May refuse the logits or what the gate made of them.
+  /// Routes x (tokens x model), as `steering` wants. May refuse the logits or what the gate made of them, and a steering
+  /// that asks for the impossible.
   template <class Executor>
   void route(const Gate& gate, const typename Gate::params& p, const capacity& capacity, in<T> x,
              const pass<T, Executor>& pass) {
+    check_steering();
     routing.reset(x.rows(), experts_of(gate));
     if constexpr (contextual_gate<Gate>)
-      gate.route(p, x, routing, gate_cache, pass);
+      gate.route(p, x, routing, gate_cache, steered(pass));
     else
       gate.route(p, x, routing, gate_cache);
     plan.make(routing, capacity, pass.executor);
@@ -60,6 +65,19 @@ struct routed_batch {
   }
 
  private:
+  static constexpr bool steerable = requires { requires Gate::steerable; };
+
+  void check_steering() const {
+    if (!steerable && steering.is_set())
+      refuse("routed_batch: steering is set, but this gate cannot be steered (it is not marked `steerable`)");
+  }
+
+  template <class Executor>
+  [[nodiscard]] headgate::pass<T, Executor> steered(headgate::pass<T, Executor> pass) const {
+    if (steering.is_set()) pass.steering = &steering;
+    return pass;
+  }
+
   void take_slot_weights() {
     slot_weights.resize(plan.slots(), 1);
     for (index s = 0; s < plan.slots(); ++s) slot_weights(s, 0) = routing.assignments[plan.assignment_of(s)].weight;

@@ -102,3 +102,24 @@ TEST_CASE("a gate without a pass routes a batch, and a wrong weight is refused",
           batch.route(plain_gate{2, 2}, {}, {}, x, pass);
         }) == "dispatch_plan: assignment 2 names expert 2, the layer has 2");
 }
+
+TEST_CASE("a routed batch steers its gate, and refuses to steer one that cannot be", "[layer][routed_batch]") {
+  setting s;
+  s.batch.steering.k = 3;
+  s.route();
+  CHECK(s.batch.plan.slots() == 27);
+  s.batch.steering = {};
+  s.route();
+  CHECK(s.batch.plan.slots() == 18);
+
+  hg::scratch<double> memory;
+  const hg::pass<double> pass{hg::run_sequentially, memory};
+  hg::routed_batch<plain_gate> batch;
+  const hg::matrix<double> x = random_matrix<double>(3, 2, {1});
+  batch.route(plain_gate{2, 3}, {}, {}, x, pass);
+  batch.steering.off = {1};
+  CHECK(refusal([&] {
+          batch.route(plain_gate{2, 3}, {}, {}, x, pass);
+        }) == "routed_batch: steering is set, but this gate cannot be steered (it is not marked `steerable`)");
+  CHECK((batch.plan.slots() == 3 && batch.routing.tokens == 3));  // as it was
+}

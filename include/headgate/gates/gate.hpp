@@ -10,7 +10,9 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/gates/row_memory.hpp>
+#include <headgate/gates/row_steps.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/gates/steered_rows.hpp>
 #include <headgate/gates/weighing.hpp>
 #include <headgate/kernels/finite.hpp>
 #include <headgate/parallel/pass.hpp>
@@ -53,10 +55,13 @@ struct gate {
     HEADGATE_NO_UNIQUE_ADDRESS typename detail::cache_of<Score>::type score;
     array<index> first;                   // (tokens + 1): assignments of token t are [first[t], first[t + 1])
     array<detail::row_memory<T>> memory;  // one for each worker
+    detail::steered_memory<T> steered;
   };
   static constexpr auto fields = std::tuple_cat(detail::stage_field<Head, params>(&params::head),
                                                 detail::stage_field<Score, params>(&params::score),
                                                 detail::stage_field<Select, params>(&params::select));
+
+  static constexpr bool steerable = true;  // it does what `pass::steering` says
 
   [[nodiscard]] index model() const { return head.model; }
   [[nodiscard]] index experts() const { return head.experts; }
@@ -113,15 +118,18 @@ struct gate {
     r.assignments.clear();
     r.scores.resize(r.tokens, experts());
     r.scores_are = Score::kind;
-    if constexpr (score_has_cache) {
+    c.steered.start(pass.steering);
+    if (c.steered.used) pass.steering->check(r.tokens, experts());
+    if (score_has_cache || c.steered.used)
       check_logits(r, kernels::first_nan_or_plus_infinity_in_row(r.logits.data(), r.logits.size()));
-      score.forward(p.score, x, view_of_logits(r), r.scores.block(), c.score, pass);
-    }
+    if (c.steered.used) pass.steering->switch_off(r.logits.block());
+    if constexpr (score_has_cache) score.forward(p.score, x, view_of_logits(r), r.scores.block(), c.score, pass);
     if (const index workers = pass.executor.workers(); c.memory.size() < workers) c.memory.resize(workers);
     const index ids_of_block = count_of_block(r.tokens);
     for (detail::row_memory<T>& memory : c.memory) memory.reset(experts(), ids_of_block);
     c.first.resize(r.tokens + 1);
     c.first[0] = 0;
+    if (c.steered.used) return route_steered(p, r, c, *pass.steering);
     if constexpr (count_is_known) {
       const index rows = detail::rows_of(detail::elements_per_task, experts());
       r.assignments.resize_for_overwrite(r.tokens * select.count(experts()));
@@ -139,12 +147,15 @@ struct gate {
   template <class Executor>
   void backward(const params& p, in<T> x, const routing<T>& r, cache& c, routing_gradient<T>& d, out<T> dx, params& dp,
                 const pass<T, Executor>& pass) const {
-    detail::weigh_backward(weigh, r, c.first.data(), c.memory[0], d);
+    if (!c.steered.weights_are_recorded) detail::weigh_backward(weigh, r, c.first.data(), c.memory[0], d);
     const view<const T> ds = d.scores.block();
     if constexpr (requires { typename Score::cache; })
       score.backward(p.score, x, r.logits.block(), r.scores.block(), ds, d.logits.block(), dx, dp.score, c.score, pass);
     else
       score.backward(r.logits.block(), r.scores.block(), ds, d.logits.block());
+    if (c.steered.used)  // what is off is no number that could move
+      for (index i = 0; i < r.logits.size(); ++i)
+        if (!kernels::is_finite(r.logits.data()[i])) d.logits.data()[i] = T{0};
     head.backward(p.head, x, r, d, c.head, dx, dp.head, pass);
   }
 
@@ -187,7 +198,7 @@ struct gate {
         const index refused = detail::with_constant(count, [&](auto constant) {
           const index* named = memory.ids.data();
           for (index t = first; t < end; ++t, named += constant) {
-            if (!names_experts_once(memory, t, named, constant)) return t;
+            if (!detail::names_experts_once<Select>(memory, t, named, constant, experts())) return t;
             detail::weigh_row(weigh, r, t, named, constant, memory, r.assignments.data() + t * constant);
             c.first[t + 1] = (t + 1) * constant;
           }
@@ -198,7 +209,7 @@ struct gate {
         index* const ids = memory.ids.data();
         for (index t = first; t < end; ++t) {
           const index count = select_row(p, r, t, ids, memory);
-          if (!names_experts_once(memory, t, ids, count)) return memory.refuse_token(t);
+          if (!detail::names_experts_once<Select>(memory, t, ids, count, experts())) return memory.refuse_token(t);
           const index before = r.assignments.size();
           r.assignments.resize_for_overwrite(before + count);
           detail::weigh_row(weigh, r, t, ids, count, memory, r.assignments.data() + before);
@@ -209,23 +220,36 @@ struct gate {
   }
 
   index select_row(const params& p, const routing<T>& r, index token, index* ids, detail::row_memory<T>& memory) const {
-    const T* const s = memory.scores_to_select(r.logits.row(token), r.scores.row(token), experts());
+    return select_row(select, p, memory.scores_to_select(r.logits.row(token), r.scores.row(token), experts()), ids,
+                      memory);
+  }
+  template <class Selection>
+  index select_row(const Selection& from, const params& p, const T* s, index* ids,
+                   detail::row_memory<T>& memory) const {
     if constexpr (requires { typename Select::params; })
-      return select(p.select, s, experts(), ids, memory.row.data());
+      return from(p.select, s, experts(), ids, memory.row.data());
     else
-      return select(s, experts(), ids);
+      return from(s, experts(), ids);
   }
 
-  /// A selection may be a user's: its count and its ids are refused where they are wrong.
-  HEADGATE_ALWAYS_INLINE bool names_experts_once(detail::row_memory<T>& memory, index token, const index* ids,
-                                                 index count) const {
-    if constexpr (requires { requires Select::names_each_once; }) return true;
-    const index most = experts();
-    if (count < 0 || count > most) return false;
-    index* const named_by = memory.named_by.data();
-    for (index i = 0; i < count; ++i)
-      if (ids[i] < 0 || ids[i] >= most || std::exchange(named_by[ids[i]], token) == token) return false;
-    return true;
+  /// All that follows the head, on the calling thread and not a template of the executor: compiled once for each gate.
+  void route_steered(const params& p, routing<T>& r, cache& c, const steering<T>& how) const {
+    if constexpr (!score_has_cache) score.forward(view_of_logits(r), r.scores.block());
+    detail::row_memory<T>& memory = c.memory[0];
+    const auto run = [&](const auto& from) {
+      detail::check_stage(from, {model(), experts()});
+      const auto choose = [&](const T* s, index* ids) { return select_row(from, p, s, ids, memory); };
+      const auto weigh_one = [&](const index* ids, index count, index token, assignment<T>* to) {
+        detail::weigh_row(weigh, r, token, ids, count, memory, to);
+      };
+      detail::steered_rows<T>(how, r, c.first, c.steered)
+          .run(memory.ids.data(), memory.named_by.data(), choose, weigh_one);
+    };
+    if (how.k == 0 && how.skip == 0) return run(select);
+    if constexpr (requires { select.with_k(index{}); })
+      run(select.with_k(how.ranks(select.count(experts()), experts())));
+    else
+      refuse("steering: k is ", how.k, " and skip ", how.skip, ", but this gate's selection has no k of its own");
   }
 
   /// Says what is wrong with the first token that was refused. Leaves the record without assignments.

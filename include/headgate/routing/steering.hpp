@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a caller may change of a gate's decision from pass to pass, without touching the gate.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
+#include <headgate/core/view.hpp>
+#include <headgate/routing/recorded_pass.hpp>
+
+#include <limits>
+#include <vector>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// Where the weights of forced experts come from.
+enum class forced_weights {
+  recomputed,  ///< from the present scores: the router learns
+  recorded     ///< from the record: no gradient goes from the weights to the router
+};
+
+/// Set it in the workspace or tape (`memory.steering`) between passes; each part left alone leaves the gate alone. It is
+/// the workspace's, so passes with other workspaces do not see it, and a `backward` follows the forward it belongs to
+/// even if the steering has changed since.
+template <class T>
+struct steering {
+  /// Experts for each token, fewer or more than the gate says; 0: as the gate says.
+  index k = 0;
+  /// So many best experts are left out: the token gets those of rank skip ... skip + k - 1.
+  index skip = 0;
+  /// Experts switched off. Their logits are -infinity from the head on: for scores, weights and losses they are as good
+  /// as absent, and they get no assignment, also where that leaves a token fewer than k.
+  std::vector<index> off{};
+  /// The experts come from here instead of the selection: a pass of as many tokens. The caller keeps it alive.
+  const recorded_pass<T>* forced = nullptr;
+  forced_weights weights = forced_weights::recomputed;
+
+  [[nodiscard]] bool is_set() const { return k != 0 || skip != 0 || !off.empty() || forced != nullptr; }
+
+  /// Refuses what no gate of so many experts can do with a batch of so many tokens.
+  void check(index tokens, index experts) const {
+    if (k < 0 || k > experts) refuse("steering: k is ", k, ", the gate has ", experts, " experts");
+    if (skip < 0 || skip >= experts) refuse("steering: skip is ", skip, ", the gate has ", experts, " experts");
+    (void)ranks(k, experts);
+    for (const index e : off)
+      if (e < 0 || e >= experts) refuse("steering: expert ", e, " is switched off, the gate has ", experts);
+    if (forced == nullptr) return;
+    if (k != 0 || skip != 0)
+      refuse("steering: the experts are forced, so that k and skip must be 0, they are ", k, " and ", skip);
+    if (forced->experts() != experts)
+      refuse("steering: the forced routing was recorded with ", forced->experts(), " experts, the gate has ", experts);
+    if (forced->tokens() != tokens)
+      refuse("steering: the forced routing is of ", forced->tokens(), " tokens, the batch has ", tokens);
+    if (weights == forced_weights::recorded && !forced->has_weights())
+      refuse("steering: the forced routing was recorded without weights");
+  }
+
+  /// How many of the best a selection must name whose own number is own_k. Refuses more than there are.
+  [[nodiscard]] index ranks(index own_k, index experts) const {
+    const index each = k > 0 ? k : own_k;
+    if (skip + each > experts)
+      refuse("steering: skip is ", skip, " and k ", each, ", together more than the gate's ", experts, " experts");
+    return skip + each;
+  }
+
+  /// Writes -infinity to the logits of the experts that are off. Needs a `check` before it; refuses to leave no expert.
+  void switch_off(view<T> logits) const {
+    constexpr T switched_off = -std::numeric_limits<T>::infinity();
+    for (index t = 0; t < logits.rows && !off.empty(); ++t) {
+      T* const z = logits.row(t);
+      for (const index e : off) z[e] = switched_off;
+      index left = 0;
+      for (index e = 0; e < logits.cols; ++e) left += z[e] > switched_off ? 1 : 0;
+      if (left == 0) refuse("steering: all ", logits.cols, " experts are switched off for token ", t);
+    }
+  }
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate

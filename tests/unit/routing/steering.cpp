@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What gates make of it is tested in tests/property/steering.cpp.
+#include <headgate/routing/steering.hpp>
+
+#include "support/layer_checks.hpp"
+
+using namespace headgate_test;
+
+TEST_CASE("a steering is set as soon as one of its parts is", "[routing][steering]") {
+  using steering = hg::steering<float>;
+  const hg::recorded_pass<float> forced(4);
+  CHECK(!steering{}.is_set());
+  CHECK(!steering{.weights = hg::forced_weights::recorded}.is_set());
+  CHECK(steering{.k = 1}.is_set());
+  CHECK(steering{.skip = 1}.is_set());
+  CHECK(steering{.off = {0}}.is_set());
+  CHECK(steering{.forced = &forced}.is_set());
+}
+
+TEST_CASE("a selection must name the skipped experts too", "[routing][steering]") {
+  CHECK(hg::steering<float>{.k = 3, .skip = 2}.ranks(1, 5) == 5);
+  CHECK(hg::steering<float>{.skip = 2}.ranks(1, 5) == 3);
+  CHECK(refusal([] { (void)hg::steering<float>{.skip = 2}.ranks(4, 5); }) ==
+        "steering: skip is 2 and k 4, together more than the gate's 5 experts");
+  constexpr auto most = (std::numeric_limits<hg::index>::max)();  // and no sum overflows
+  CHECK(refusal([] { hg::steering<float>{.k = most, .skip = most}.check(1, 5); }) ==
+        hg::sentence("steering: k is ", most, ", the gate has 5 experts"));
+  CHECK(refusal([] { hg::steering<float>{.k = 1, .skip = most}.check(1, 5); }) ==
+        hg::sentence("steering: skip is ", most, ", the gate has 5 experts"));
+}
+
+TEST_CASE("experts that are off have logits of -infinity, and a token keeps at least one", "[routing][steering]") {
+  hg::matrix<float> z = random_matrix<float>(3, 4, {1});
+  const hg::matrix<float> before = z;
+  hg::steering<float>{}.switch_off(hg::view_of(z));
+  CHECK(same_matrix(z, before));
+  hg::steering<float>{.off = {2, 0}}.switch_off(hg::view_of(z));
+  for (hg::index t = 0; t < 3; ++t) {
+    CHECK((z(t, 0) == -infinity<float> && z(t, 2) == -infinity<float>));
+    CHECK((z(t, 1) == before(t, 1) && z(t, 3) == before(t, 3)));
+  }
+  z = before;
+  z(1, 1) = z(1, 3) = -infinity<float>;  // somebody else's mask
+  CHECK(refusal([&] {
+          hg::steering<float>{.off = {2, 0}}.switch_off(hg::view_of(z));
+        }) == "steering: all 4 experts are switched off for token 1");
+}
