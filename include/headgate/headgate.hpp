@@ -4,11 +4,14 @@
 
 #include <headgate/activations/activations.hpp>
 #include <headgate/dense_layer.hpp>
+#include <headgate/experts/constant.hpp>
 #include <headgate/experts/ffn.hpp>
 #include <headgate/experts/frozen.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/experts/linear.hpp>
 #include <headgate/experts/lora.hpp>
+#include <headgate/experts/sigmoid_gated.hpp>
+#include <headgate/experts/with_free_experts.hpp>
 #include <headgate/gates/named.hpp>
 #include <headgate/layer.hpp>
 #include <headgate/losses/cross_entropy.hpp>

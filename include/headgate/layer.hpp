@@ -28,9 +28,16 @@ inline namespace HEADGATE_ABI {
 /// Options of a layer that are not sizes.
 struct layer_options {
   headgate::capacity capacity{};
+  headgate::weight_on weight_on = headgate::weight_on::output;
+
+  void check() const {
+    capacity.check();
+    check_weight_on(weight_on, "layer");
+  }
 };
 
-/// y_t = [shared(x_t) +] sum over the experts e that the gate picks for token t of weight_te * expert_e(x_t)
+/// y_t = [shared(x_t) +] sum over the experts e that the gate picks for token t of weight_te * expert_e(x_t), or, with
+/// weight_on::input, of expert_e(weight_te * x_t)
 ///
 /// x (tokens x model), y (tokens x outputs). Terms are added in this order, the experts ascending, so that a token's row has the same bits in
 /// any batch, beside any neighbours and with any number of threads. Every member is safe to call from several threads
@@ -65,7 +72,7 @@ class layer
     check();
     std::mt19937_64 generator(seed);
     parameters_.gate = gate_.init(generator);
-    parameters_.experts.resize(experts_of(gate_));
+    parameters_.experts.resize(parameterised_of(expert_, experts()));
     for (auto& p : parameters_.experts) p = expert_.init(generator);
     if constexpr (has_shared) parameters_.shared = shared_.init(generator);
     model_ = model();
@@ -181,7 +188,10 @@ class layer
     check_positive("layer", "experts", experts());
     if constexpr (requires { gate_.check(); }) gate_.check();
     if constexpr (requires { expert_.check(); }) expert_.check();
-    options_.capacity.check();
+    options_.check();
+    if (const index parameterised = parameterised_of(expert_, experts()); parameterised < 1)
+      refuse("layer: of its ", experts(), " experts ", experts() - parameterised,
+             " have no parameters, at least one must have some");
     if (model_of(expert_) != model())
       refuse("layer: the expert was built for model = ", model_of(expert_), ", the gate for model = ", model());
     if constexpr (has_shared) {
@@ -197,23 +207,22 @@ class layer
   /// Whoever changes an option through `gate()` can also change a size, for which there are no parameters.
   void check_sizes() const {
     if (model() != model_) refuse("layer: the gate now says model = ", model(), ", the layer was built for ", model_);
-    if (experts() != parameters_.experts.size())
+    const index parameterised = parameterised_of(expert_, experts());
+    if (parameterised != parameters_.experts.size())
       refuse("layer: the gate now says experts = ", experts(), ", the layer was built for ",
-             parameters_.experts.size());
+             parameters_.experts.size() + experts() - parameterised);
   }
 
   template <class Executor, class Y>
   void run(const Executor& executor, in<T> x, Y& y, workspace& memory, bool training, random_stream random) const {
     check_sizes();
+    options_.check();
     check_input<T>(x, model(), "layer::forward");
     const pass<T, Executor> pass{executor, memory.kernel_memory, training, random};
     memory.route(gate_, parameters_.gate, options_.capacity, x, pass);
 
     check_apart<T>(row_major<T>(y), x, "layer::forward", "x and y");  // before y is resized
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "layer::forward", "y");
-    const view<T> rows = kernels::resize_spread(memory.expert_rows, memory.plan.slots(), outputs());
-    forward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), memory.plan.groups(), x,
-                    rows, memory.expert_cache, pass);
     if constexpr (has_shared) {
       const index offsets[2] = {0, x.rows()};
       // Random numbers of its own: expert 0 must not drop what the shared expert drops.
@@ -221,21 +230,13 @@ class layer
       forward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x, view_of(y_rows),
                       memory.shared_cache, of_shared);
     }
-    combine<T>(executor, memory.plan, rows, memory.slot_weights.data(), view_of(y_rows), has_shared);
+    memory.forward_into(view_of(y_rows), has_shared, expert_, experts_params(), memory.plan, memory.slot_weights.data(),
+                        options_.weight_on, x, pass);
   }
 
   /// Gradients of the weights, of the experts and of x through both.
   template <class Pass>
   void backward_experts_into(in<T> x, in<T> dy, tape& memory, out<T> dx, gradients& grads, const Pass& pass) const {
-    const dispatch_plan& plan = memory.plan;
-    const row_groups g = plan.groups();
-    const view<T> dy_slots = kernels::resize_spread(memory.dexpert_rows, plan.slots(), outputs());
-    combine_backward<T>(pass.executor, plan, kernels::spread_block(memory.expert_rows, outputs()),
-                        memory.slot_weights.data(), view_of(dy), dy_slots, memory.gradient.weights.data());
-    const view<T> dx_slots = kernels::resize_spread(memory.dslots, plan.slots(), model());
-    backward_experts(expert_, std::span<const typename Expert::params>(parameters_.experts), g, x, dy_slots,
-                     memory.expert_cache, dx_slots,
-                     std::span(grads.experts.data(), static_cast<std::size_t>(experts())), pass);
     if constexpr (has_shared) {
       const index offsets[2] = {0, x.rows()};
       const view<T> dy_tokens = kernels::resize_spread(memory.dexpert_rows, x.rows(), outputs());
@@ -243,7 +244,13 @@ class layer
       backward_experts(shared_, std::span(&parameters_.shared, 1), row_groups{1, offsets}, x, dy_tokens,
                        memory.shared_cache, view_of(dx), std::span(&grads.shared, 1), pass);
     }
-    combine<T>(pass.executor, plan, dx_slots, nullptr, view_of(dx), true);
+    memory.backward_into(view_of(dx), std::span(grads.experts.data(), static_cast<std::size_t>(grads.experts.size())),
+                         memory.gradient.weights.data(), expert_, experts_params(), memory.plan,
+                         memory.slot_weights.data(), x, dy, memory.dexpert_rows, memory.dslots, pass);
+  }
+
+  [[nodiscard]] std::span<const typename Expert::params> experts_params() const {
+    return {parameters_.experts.data(), static_cast<std::size_t>(parameters_.experts.size())};
   }
 
   void check_backward(in<T> x, in<T> dy, const tape& memory, const gradients& grads) const {
@@ -252,9 +259,9 @@ class layer
     if (!(memory.sizes == this->sizes()))
       refuse("layer::backward: the tape was recorded by a layer of other sizes (", memory.routing.experts,
              " experts, this one has ", experts(), ")");
-    if (grads.experts.size() != experts())
-      refuse("layer::backward: the gradients are for ", grads.experts.size(), " experts, the layer has ", experts(),
-             "; make them with zero_gradients()");
+    if (grads.experts.size() != parameters_.experts.size())
+      refuse("layer::backward: the gradients are for ", grads.experts.size(), " experts, the layer has ",
+             parameters_.experts.size(), "; make them with zero_gradients()");
     this->check_gradients(grads, "layer::backward");
   }
 

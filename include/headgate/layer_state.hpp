@@ -13,6 +13,7 @@
 #include <headgate/experts/expert_bank.hpp>
 #include <headgate/experts/shared.hpp>
 #include <headgate/routed_batch.hpp>
+#include <headgate/routed_experts.hpp>
 #include <headgate/routing/routing.hpp>
 
 #include <cstdint>
@@ -23,7 +24,7 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// Parameters of a layer, or anything shaped like them: gradients, moments. Names: "gate.weight", "experts.0.up",
-/// "shared.up".
+/// "shared.up". Experts without parameters of their own (`parameterised_of`) are not in there.
 template <class Gate, class Expert, class Shared>
 struct layer_parameters {
   typename Gate::params gate;
@@ -87,18 +88,16 @@ void check_ready(const Gate& gate, const Expert& expert, const Shared& shared,
 }
 
 /// Memory of one forward pass, reused by the next: after a first pass of a size nothing is allocated, unless more
-/// assignments come up than ever before (a gate or a capacity may vary their number). One thread at a
-/// time may use it. Between passes its record tells who went where.
+/// assignments come up than ever before (a gate or a capacity may vary their number, and experts without parameters that of
+/// the others). One thread at a time may use it. Between passes its record tells who went where.
 template <class Gate, class Expert, class Shared>
-struct layer_workspace : routed_batch<Gate> {
+struct layer_workspace : routed_batch<Gate>, routed_experts<Expert> {
   using T = typename Gate::scalar;
 
-  expert_bank_cache<Expert> expert_cache;
   HEADGATE_NO_UNIQUE_ADDRESS std::conditional_t<
       std::is_same_v<Shared, no_shared_expert>, no_shared_expert,
       expert_bank_cache<std::conditional_t<std::is_same_v<Shared, no_shared_expert>, Expert, Shared>>>
       shared_cache;
-  scratch<T> expert_rows;  // (slots x outputs), what each expert computed
   scratch<T> kernel_memory;
 };
 
@@ -116,8 +115,8 @@ struct layer_tape : layer_workspace<Gate, Expert, Shared> {
   headgate::shape_key sizes{};  // of the layer that ran it
   random_stream used{};
   routing_gradient<T> gradient;
-  scratch<T> dexpert_rows;  // (slots x outputs), then (slots x model)
-  scratch<T> dslots;
+  scratch<T> dexpert_rows;  // (tokens x outputs) of the shared expert, then (slots x outputs)
+  scratch<T> dslots;        // (slots x model)
 };
 
 }  // namespace HEADGATE_ABI

@@ -82,3 +82,17 @@ TEMPLATE_TEST_CASE("losses, low-rank and frozen experts and dropping tokens allo
                                 hg::layer_options{.capacity = {.factor = 0.5, .drop = rule}}},
                       hg::run_sequentially);
 }
+
+TEMPLATE_TEST_CASE("weights on the input, gated, constant and free experts allocate nothing in the second pass",
+                   "[allocation]", float, double) {
+  using T = TestType;
+  const hg::softmax_topk_gate<T> gate{.head = {.model = 24, .experts = 6}, .select = {.k = 2}};
+  const hg::clamped_swiglu_expert<T> expert{.model = 24, .hidden = 40};
+  check_second_pass(
+      hg::layer{gate, expert, hg::sigmoid_gated{expert}, 1, hg::layer_options{.weight_on = hg::weight_on::input}},
+      hg::run_sequentially);
+  check_second_pass(hg::layer{gate, expert, hg::constant_expert<T>{.model = 24, .outputs = 24}, 1},
+                    hg::run_sequentially);
+  const hg::softmax_gate<T> all{.head = {.model = 24, .experts = 6}};  // as many slots for each expert in every batch
+  check_second_pass(hg::layer{all, hg::with_free_experts{expert, 2, 1}, 1}, hg::run_sequentially);
+}

@@ -34,7 +34,7 @@ find include/headgate -name '*.hpp' | sort | xargs awk -v rules="$rules" '
     sub(/\.hpp$/, "", path)
     sub(/\/.*/, "", path)
     if (path ~ /^(config|version|fwd)$/) return "base"
-    return path ~ /^(dense_layer|layer_state|packed_layer|routed_batch|trained_parameters)$/ ? "layer" : path
+    return path ~ /^(dense_layer|layer_state|packed_layer|routed_batch|routed_experts|trained_parameters)$/ ? "layer" : path
   }
   function complain(sentence) { print FILENAME ":" FNR ": " sentence; bad = 1 }
   BEGIN {

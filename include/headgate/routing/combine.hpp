@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Combination of the experts' rows into the tokens' rows, and its backward.
+// Combination of the experts' rows into the tokens' rows, weighted there or before the experts, and its backward.
 #pragma once
 
 #include <headgate/concepts/executor.hpp>
 #include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
 #include <headgate/core/view.hpp>
 #include <headgate/kernels/combine.hpp>
 #include <headgate/kernels/elementwise.hpp>
@@ -14,6 +15,15 @@
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
+
+/// What a token's weight multiplies: what its expert returns, or what its expert gets (Llama 4).
+enum class weight_on { output, input };
+
+inline void check_weight_on(weight_on where, const char* owner) {
+  if (where != weight_on::output && where != weight_on::input)
+    refuse(owner, ": weight_on is ", static_cast<int>(where), ", it must be output (",
+           static_cast<int>(weight_on::output), ") or input (", static_cast<int>(weight_on::input), ")");
+}
 
 namespace detail {
 
@@ -53,6 +63,33 @@ void combine_backward(const Executor& executor, const dispatch_plan& plan, view<
     kernels::scale_row(weights[s], of_token, drows.row(s), dy.cols);
     dweights[plan.assignment_of(s)] += kernels::dot_row(of_token, rows.row(s), dy.cols);
   });
+}
+
+/// inputs_s = weights[s] * x_t for each slot s of token t.
+template <class T, executor Executor>
+void weigh_inputs(const Executor& executor, const dispatch_plan& plan, view<const T> x, const T* weights,
+                  view<T> inputs) {
+  const index* const token_of = plan.groups().rows;
+  detail::for_each_row(executor, inputs.rows,
+                       [&](index s) { kernels::scale_row(weights[s], x.row(token_of[s]), inputs.row(s), x.cols); });
+}
+
+/// Its backward: dx_t += sum over t's slots of weights[s] * dinputs_s, and dweights[a] += <x_t, dinputs_s>.
+template <class T, executor Executor>
+void weigh_inputs_backward(const Executor& executor, const dispatch_plan& plan, view<const T> x, const T* weights,
+                           view<const T> dinputs, view<T> dx, T* dweights) {
+  const index* const token_of = plan.groups().rows;
+  detail::for_each_row(executor, dinputs.rows, [&](index s) {
+    dweights[plan.assignment_of(s)] += kernels::dot_row(x.row(token_of[s]), dinputs.row(s), x.cols);
+  });
+  combine<T>(executor, plan, dinputs, weights, dx, true);
+}
+
+/// rows_s = y_t for each slot s of token t: the backward of a combination without weights.
+template <class T, executor Executor>
+void spread_rows(const Executor& executor, const dispatch_plan& plan, view<const T> y, view<T> rows) {
+  const index* const token_of = plan.groups().rows;
+  detail::for_each_row(executor, rows.rows, [&](index s) { std::copy_n(y.row(token_of[s]), y.cols, rows.row(s)); });
 }
 
 }  // namespace HEADGATE_ABI

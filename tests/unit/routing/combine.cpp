@@ -85,3 +85,38 @@ TEST_CASE("combine gives the same bits with any number of threads", "[routing][c
   hg::combine<float>(hg::thread_pool{3}, plan, hg::view_of(rows), weights.data(), hg::view_of(shared), false);
   CHECK(alone == shared);
 }
+
+TEST_CASE("weigh_inputs gives each slot its token's row times the weight, and its backward adds",
+          "[routing][combine]") {
+  const hg::dispatch_plan plan = three_tokens();
+  const double x[] = {1, 2, 5, 5, 10, 20}, weights[] = {0.75, 0.25, 2.0};
+  double inputs[6] = {};
+  hg::weigh_inputs<double>(hg::run_sequentially, plan, {x, 3, 2}, weights, {inputs, 3, 2});
+  const double expected[] = {0.75, 1.5, 0.25, 0.5, 20, 40};
+  for (int i = 0; i < 6; ++i) CHECK(inputs[i] == expected[i]);
+
+  const double dinputs[] = {4, 8, 16, 0, 1, 3};
+  double dx[] = {100, 0, 0, 7, 0, 0}, dweights[] = {1000, 0, 0};
+  hg::weigh_inputs_backward<double>(hg::run_sequentially, plan, {x, 3, 2}, weights, {dinputs, 3, 2}, {dx, 3, 2},
+                                    dweights);
+  const double expected_dx[] = {107, 6, 0, 7, 2, 6};
+  for (int i = 0; i < 6; ++i) CHECK(dx[i] == expected_dx[i]);
+  CHECK(dweights[0] == 1016);  // assignment 0 is token 0 at expert 1
+  CHECK(dweights[1] == 20);
+  CHECK(dweights[2] == 70);
+}
+
+TEST_CASE("spread_rows gives each slot its token's row", "[routing][combine]") {
+  const double y[] = {1, 2, 5, 5, 10, 20};
+  double rows[6] = {};
+  hg::spread_rows<double>(hg::run_sequentially, three_tokens(), {y, 3, 2}, {rows, 3, 2});
+  const double expected[] = {1, 2, 1, 2, 10, 20};
+  for (int i = 0; i < 6; ++i) CHECK(rows[i] == expected[i]);
+}
+
+TEST_CASE("a weight is on the output or on the input", "[routing][combine]") {
+  hg::check_weight_on(hg::weight_on::output, "a test");
+  hg::check_weight_on(hg::weight_on::input, "a test");
+  CHECK_THROWS_WITH(hg::check_weight_on(static_cast<hg::weight_on>(2), "a test"),
+                    "a test: weight_on is 2, it must be output (0) or input (1)");
+}
