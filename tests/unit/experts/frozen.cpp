@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/experts/frozen.hpp>
 #include <headgate/experts/glu.hpp>
+#include <headgate/experts/linear.hpp>
 #include <headgate/gates/named.hpp>
 #include <headgate/layer.hpp>
 
