@@ -13,30 +13,49 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// Which assignments an expert over its capacity drops: those that come last in the batch, or those of least weight
-/// (among equal weights the last; batch-priority routing, Riquelme et al. 2021, arXiv:2106.05974, section 4.2).
-enum class drop { by_position, by_probability };
+/// Which assignments an expert over its capacity drops.
+enum class drop {
+  by_position,     ///< those that come last in the batch
+  by_probability,  ///< those of least weight, among equal weights the last (batch-priority routing, Riquelme et al. 2021,
+                   ///< arXiv:2106.05974, section 4.2)
+  by_choice  ///< those that are their tokens' last choices, among equal choices the last in the batch: first choices
+             ///< of all tokens are placed before any second one (GShard: Lepikhin et al. 2020, Algorithm 1)
+};
 
-/// An expert takes at most max(minimum, ceil(factor * assignments / experts)) assignments; the default takes all
-/// (dropless). A dropped assignment adds nothing to its token and receives no gradient.
+/// What becomes of a share that is no whole number of assignments.
+enum class rounding { up, down };
+
+/// An expert takes at most max(minimum, factor * assignments / experts) assignments, rounded up or down, or `fixed` ones,
+/// whatever the size of the batch (Switch's expert_capacity); the default takes all (dropless). A dropped assignment adds
+/// nothing to its token and receives no gradient: a token all of whose assignments are dropped gets 0 from the experts.
+///
+/// A capacity acts in evaluation too, as in models that were published so. Hunyuan's is {.factor = 1, .minimum = k,
+/// .drop = drop::by_choice, .round = rounding::down}: max(k, k tokens / experts).
 ///
 /// Dropping makes a token's output depend on its neighbours; everything else in this library does not.
 struct capacity {
   double factor = std::numeric_limits<double>::infinity();
   index minimum = 1;
   headgate::drop drop = headgate::drop::by_position;
+  index fixed = 0;  ///< 0: by factor and minimum
+  rounding round = rounding::up;
 
-  [[nodiscard]] bool is_dropless() const { return factor == std::numeric_limits<double>::infinity(); }
+  [[nodiscard]] bool is_dropless() const { return fixed == 0 && factor == std::numeric_limits<double>::infinity(); }
 
   [[nodiscard]] index limit(index assignments, index experts) const {
+    if (fixed > 0) return fixed;
     if (is_dropless()) return assignments;
-    const double share = std::ceil(factor * static_cast<double>(assignments) / static_cast<double>(experts));
+    const double exact = factor * static_cast<double>(assignments) / static_cast<double>(experts);
+    const double share = round == rounding::up ? std::ceil(exact) : std::floor(exact);
     return (std::max)(minimum, static_cast<index>((std::min)(share, static_cast<double>(assignments))));
   }
 
   void check() const {
     if (!(factor > 0)) refuse("capacity: factor is ", factor, ", it must be greater than 0");
     if (minimum < 1) refuse("capacity: minimum is ", minimum, ", it must be at least 1");
+    if (fixed < 0) refuse("capacity: fixed is ", fixed, ", it must be at least 1, or 0 for none");
+    if (fixed > 0 && factor != std::numeric_limits<double>::infinity())
+      refuse("capacity: fixed is ", fixed, " and factor is ", factor, ", only one of them can set the capacity");
   }
 };
 

@@ -31,3 +31,34 @@ TEST_CASE("capacity refuses a factor or a minimum that keeps nothing", "[routing
   CHECK(said({.factor = 1, .minimum = 0}) == "capacity: minimum is 0, it must be at least 1");
   CHECK(said({.minimum = -3}) == "capacity: minimum is -3, it must be at least 1");
 }
+
+TEST_CASE("capacity rounds down on request, as models do that divide whole numbers", "[routing][capacity]") {
+  const auto of = [](double factor, hg::index assignments, hg::index experts) {
+    return hg::capacity{.factor = factor, .round = hg::rounding::down}.limit(assignments, experts);
+  };
+  CHECK(of(1, 9, 4) == 2);
+  CHECK(of(1, 8, 4) == 2);
+  CHECK(of(1.25, 64, 8) == 10);
+  CHECK(of(1.25, 65, 8) == 10);
+  CHECK(of(1, 3, 4) == 1);  // the minimum
+  CHECK(of(1e300, 8, 4) == 8);
+  for (const hg::index tokens : {1, 5, 16, 100})  // Hunyuan: max(k, k tokens / experts)
+    for (const hg::index k : {1, 2, 8})
+      CHECK(hg::capacity{.factor = 1, .minimum = k, .round = hg::rounding::down}.limit(k * tokens, 16) ==
+            (std::max)(k, k * tokens / 16));
+}
+
+TEST_CASE("a fixed capacity is the same for every batch, whatever the minimum", "[routing][capacity]") {
+  const hg::capacity three{.minimum = 7, .fixed = 3};
+  CHECK_FALSE(three.is_dropless());
+  CHECK(three.limit(1000, 2) == 3);
+  CHECK(three.limit(0, 4) == 3);
+  CHECK(refusal([&] { three.check(); }).empty());
+}
+
+TEST_CASE("capacity refuses a fixed number below 0, or beside a factor", "[routing][capacity]") {
+  CHECK(refusal([] { hg::capacity{.fixed = -2}.check(); }) ==
+        "capacity: fixed is -2, it must be at least 1, or 0 for none");
+  CHECK(refusal([] { hg::capacity{.factor = 1.25, .fixed = 4}.check(); }) ==
+        "capacity: fixed is 4 and factor is 1.25, only one of them can set the capacity");
+}

@@ -232,10 +232,75 @@ TEST_CASE("capacity by probability keeps the heaviest, the earlier of two equals
   CHECK(kept == std::vector<hg::index>{1, 2, 3, 5});
 }
 
+namespace {
+
+/// The running counts of Algorithm 1 of Lepikhin et al. (2020): choice after choice, token after token, as long as the
+/// expert has room. Which assignments stay; a token's are k in a row.
+std::vector<bool> kept_by_running_counts(const record& r, hg::index k, hg::index most) {
+  std::vector<bool> kept(static_cast<std::size_t>(r.assignments.size()), false);
+  std::vector<hg::index> taken(static_cast<std::size_t>(r.experts), 0);
+  for (hg::index choice = 0; choice < k; ++choice)
+    for (hg::index t = 0; t < r.tokens; ++t) {
+      const hg::index a = t * k + choice;
+      hg::index& count = taken[static_cast<std::size_t>(r.assignments[a].expert)];
+      kept[static_cast<std::size_t>(a)] = count < most;
+      ++count;
+    }
+  return kept;
+}
+
+}  // namespace
+
+TEST_CASE("capacity by choice places first choices of all tokens before any second", "[routing][plan]") {
+  const record r = record_of(3, 3, {{0, 0, 0.1}, {0, 1, 0.9}, {1, 1, 0.2}, {1, 0, 0.8}, {2, 1, 0.3}, {2, 0, 0.7}});
+  hg::dispatch_plan plan;
+  plan.make(r, {.drop = hg::drop::by_choice, .fixed = 2});
+  check_slots(r, plan);
+  std::vector<hg::index> kept;
+  for (hg::index s = 0; s < plan.slots(); ++s) kept.push_back(plan.assignment_of(s));
+  CHECK(kept == std::vector<hg::index>{0, 3, 2, 4});  // expert 1 drops token 0's second choice, expert 0 token 2's
+  plan.make(r, {.fixed = 2});
+  CHECK(plan.slot_of(1) == 2);
+  CHECK(plan.slot_of(4) == -1);  // by position, a first choice is dropped for a second one
+}
+
+TEST_CASE("capacity by choice keeps what running counts keep, choice after choice", "[routing][plan]") {
+  hg::dispatch_plan plan;
+  for (const hg::index tokens : {1, 7, 40, 5000})
+    for (const hg::index k : {1, 2, 3})
+      for (const hg::index most : {1, 3, 20, 700}) {
+        record r = random_record(tokens, 6, k, static_cast<std::uint64_t>(tokens + k));
+        for (hg::index a = 0; a < r.assignments.size(); a += 2 * k) r.assignments[a].expert = 0;  // a busy expert
+        if (k > 1)
+          for (hg::index a = 0; a < r.assignments.size(); a += 2 * k) r.assignments[a + 1].expert = 1 + a % 5;
+        const auto expected = kept_by_running_counts(r, k, most);
+        plan.make(r, {.drop = hg::drop::by_choice, .fixed = most}, shuffled{3, 2});
+        check_slots(r, plan);
+        bool same = true;
+        for (hg::index a = 0; a < r.assignments.size(); ++a)
+          same = same && expected[static_cast<std::size_t>(a)] == (plan.slot_of(a) >= 0);
+        CHECK(same);
+      }
+}
+
+TEST_CASE("a choice is an assignment's place among its token's, wherever they stand", "[routing][plan]") {
+  // Token 0's second choice stands first in the batch, but after its first.
+  const record r = record_of(3, 2, {{0, 1, 1.0}, {0, 0, 1.0}, {2, 0, 1.0}, {1, 0, 1.0}, {1, 1, 1.0}});
+  hg::dispatch_plan plan;
+  plan.make(r, {.drop = hg::drop::by_choice, .fixed = 2});
+  check_slots(r, plan);
+  CHECK(plan.slot_of(1) == -1);
+  CHECK(plan.slot_of(2) == 0);
+  CHECK(plan.slot_of(3) == 1);
+  plan.make(r, {.drop = hg::drop::by_choice, .fixed = 1});
+  CHECK(plan.slot_of(2) == 0);  // equal choices: the first in the batch
+  CHECK(plan.slot_of(3) == -1);
+}
+
 TEST_CASE("every capacity and rule gives a plan with at most that many rows an expert", "[routing][plan]") {
   hg::dispatch_plan plan;
   for (const double factor : {0.01, 0.5, 1.0, 1.25, 8.0, 1e300})
-    for (const auto rule : {hg::drop::by_position, hg::drop::by_probability})
+    for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
       for (const hg::index minimum : {1, 4}) {
         record r = random_record(40, 5, 2, 3);
         for (auto& a : r.assignments) a.weight = std::round(4 * a.weight) / 4;  // many ties
