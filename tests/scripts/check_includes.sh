@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 
 # Folder: what of headgate/ it may include besides itself, by folder or by header. `base` stands for config, version and
 # fwd, `layer` for layer.hpp and the other headers of layers beside it. Concepts name the records that policies exchange.
+# io writes and reads the records of routing/.
 # layer -> {gates, experts, losses, routing} -> kernels -> parallel (executors; no algorithm of ours in there) -> core
 rules='
 core         base
@@ -22,7 +23,7 @@ experts      base core concepts kernels parallel activations routing
 losses       base core concepts kernels routing
 optim        base core concepts kernels
 layer        base core concepts kernels parallel activations routing gates experts losses checks
-io           base core concepts
+io           base core concepts routing kernels/finite
 testing      base core concepts kernels parallel activations routing gates experts losses reference
 headgate     base core concepts kernels parallel activations routing gates experts losses reference optim testing norms layer
 '
