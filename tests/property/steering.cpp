@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Steering does to any gate what it says, to a layer, its tape and a packed layer alike, and backward follows it.
 #include <headgate/experts/glu.hpp>
-#include <headgate/experts/linear.hpp>
 #include <headgate/gates/named.hpp>
 #include <headgate/losses/entropy.hpp>
 #include <headgate/losses/importance.hpp>
@@ -34,6 +33,18 @@ auto layer_of(const Gate& gate, std::uint64_t seed = 3) {
   return layer;
 }
 
+/// A user's score whose slope at -infinity is infinite: 0 times that is no gradient.
+struct cubic {
+  template <class V>
+  [[nodiscard]] V value(V z) const {
+    return z + z * z * z;
+  }
+  template <class V>
+  [[nodiscard]] V derivative(V z) const {
+    return V(1) + V(3) * z * z;
+  }
+};
+
 /// f(gate) for gates of every kind of score, selection and weights.
 template <class T, class F>
 void for_top_k_gates(const F& f) {
@@ -50,6 +61,9 @@ void for_other_gates(const F& f) {
   f(hg::top_p_gate<T>{.head = {.model = model, .experts = experts}, .select = {.mass = T(0.7)}});
   f(hg::adamole_gate<T>{.head = {.model = model, .experts = experts}});
   f(hg::relu_gate<T>{.head = {.model = model, .experts = experts}});
+  f(hg::gate<hg::linear_head<T>, hg::elementwise_score<cubic, hg::score_kind::logits>, hg::top_k<>,
+             hg::softmax_of_selected>{
+      .head = {.model = model, .experts = experts}, .score = {}, .select = {.k = 3}, .weigh = {}});
 }
 template <class T, class F>
 void for_all_gates(const F& f) {

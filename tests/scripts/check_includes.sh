@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.."
 
 # Folder: what of headgate/ it may include besides itself, by folder or by header. `base` stands for config, version and
 # fwd, `layer` for layer.hpp and the other headers of layers beside it. Concepts name the records that policies exchange.
-# Models read no file, but a description of one that came from a file is refused as that file is.
+# Models read no file, but a description of one that came from a file is refused as that file is. io reads and writes
+# models and the records of routing/.
 # layer -> {gates, experts, losses, routing} -> kernels -> parallel (executors; no algorithm of ours in there) -> core
 rules='
 core         base
@@ -24,7 +25,7 @@ losses       base core concepts kernels routing
 optim        base core concepts kernels
 layer        base core concepts kernels parallel activations routing gates experts losses checks
 models       base core concepts kernels parallel activations routing gates experts layer io/refuse_file
-io           base core concepts models
+io           base core concepts parallel routing kernels/finite models
 testing      base core concepts kernels parallel activations routing gates experts losses reference
 headgate     base core concepts kernels parallel activations routing gates experts losses reference optim testing norms layer models
 '
