@@ -154,7 +154,7 @@ void with_family_of(const model_folder& from, const F& f) {
     found = true;
     f(family);
   });
-  if (!found) refuse_file(from.config().path(), "model_type is '", type, "', known are ", known);
+  if (!found) refuse_file(from.config().source(), "model_type is '", type, "', known are ", known);
 }
 
 }  // namespace detail

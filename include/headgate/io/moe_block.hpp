@@ -56,7 +56,7 @@ template <loadable_family Family, class T>
 [[nodiscard]] auto empty_parameters(const typename Family::shape& shape) {
   typename family_layer<Family, T>::parameters p;
   const auto policies = Family::template policies<T>(shape);
-  p.experts.resize(parameterised_experts(policies.expert, experts_of(policies.gate)));
+  p.experts.resize(parameterised_of(policies.expert, experts_of(policies.gate)));
   return p;
 }
 
@@ -108,7 +108,7 @@ class moe_block : public family_layer<Family, T> {
       parts[prefix_ + part.name].push_back({part, view_of(matrix)});
     });
     safetensors_writer writer(path);
-    source_->for_each_with_prefix(prefix_, [&](const tensor_in_file& tensor) {
+    source_->for_each_with_prefix(prefix_, [&](const std::string&, const tensor_in_file& tensor) {
       writer.add(tensor.what->name, tensor.what->type, tensor.what->shape, [&, tensor](std::vector<std::byte>& bytes) {
         const auto stored = tensor.file->bytes(*tensor.what);
         bytes.assign(stored.begin(), stored.end());
@@ -123,7 +123,7 @@ class moe_block : public family_layer<Family, T> {
   static int check_family(const model_folder& from) {
     const std::string type = from.model_type();
     if (!answers_to<Family>(type))
-      refuse_file(from.config().path(), "model_type is '", type, "', ", Family::name, " is '", Family::model_types[0],
+      refuse_file(from.config().source(), "model_type is '", type, "', ", Family::name, " is '", Family::model_types[0],
                   "'");
     return 0;
   }

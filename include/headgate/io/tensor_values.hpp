@@ -76,8 +76,7 @@ inline constexpr bool can_borrow = requires(typename Matrix::Scalar* data) {
                                                 const tensor_part& part) {
   const std::string name = prefix + part.name;
   const tensor_in_file found = from.find(name);
-  if (!found)
-    refuse_file(from.path(), "has no tensor '", name, "', expected one of shape ", shape_text(part.shape));
+  if (!found) refuse_file(from.path(), "has no tensor '", name, "', expected one of shape ", shape_text(part.shape));
   if (!std::equal(found.what->shape.begin(), found.what->shape.end(), part.shape.begin(), part.shape.end()))
     refuse_file(found.file->path(), "tensor '", name, "' has shape ", shape_text(found.what->shape), ", expected ",
                 shape_text(part.shape));

@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -41,7 +42,7 @@ struct dbrx {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("ffn_config.ffn_act_fn.name", "silu");
+    expect(c, "ffn_config.ffn_act_fn.name", "silu");
     return {.model = c.integer("d_model"),
             .hidden = c.integer("ffn_config.ffn_hidden_size"),
             .experts = c.integer("ffn_config.moe_num_experts"),

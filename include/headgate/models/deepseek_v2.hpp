@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -51,7 +52,7 @@ struct deepseek_v2 {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("hidden_act", "silu");
+    expect(c, "hidden_act", "silu");
     const bool grouped = c.text("topk_method", "greedy") == "group_limited_greedy";
     const index hidden = c.integer("moe_intermediate_size");
     return {.model = c.integer("hidden_size"),

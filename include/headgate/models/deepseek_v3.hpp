@@ -6,6 +6,7 @@
 #include <headgate/config.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -57,8 +58,8 @@ struct deepseek_v3 {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("hidden_act", "silu");
-    c.expect_text("scoring_func", "sigmoid");
+    expect(c, "hidden_act", "silu");
+    expect(c, "scoring_func", "sigmoid");
     const index hidden = c.integer("moe_intermediate_size");
     return {.model = c.integer("hidden_size"),
             .hidden = hidden,

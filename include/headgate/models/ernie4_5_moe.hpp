@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -31,8 +32,7 @@ struct ernie4_5_moe {
   };
 
   template <class T>
-  using gate =
-      headgate::gate<linear_head<T>, softmax, adjusted<selection_bias<T>, top_k<>>, renormalised_at_least<T>>;
+  using gate = headgate::gate<linear_head<T>, softmax, adjusted<selection_bias<T>, top_k<>>, renormalised_at_least<T>>;
 
   template <class T>
   [[nodiscard]] static auto policies(const shape& s) {
@@ -45,7 +45,7 @@ struct ernie4_5_moe {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("hidden_act", "silu");
+    expect(c, "hidden_act", "silu");
     const index hidden = c.integer("moe_intermediate_size");
     return {.model = c.integer("hidden_size"),
             .hidden = hidden,

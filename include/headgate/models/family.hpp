@@ -59,9 +59,8 @@ struct matrix_visitor {
 }  // namespace detail
 
 template <class F>
-concept loadable_family = moe_family<F> &&
-    requires(const typename F::shape& s, const model_config& config, index layer,
-             typename family_layer<F>::parameters& p) {
+concept loadable_family = moe_family<F> && requires(const typename F::shape& s, const model_config& config, index layer,
+                                                    typename family_layer<F>::parameters& p) {
   F::model_types.begin();
   { F::read(config, layer) } -> std::same_as<typename F::shape>;
   F::prefixes(layer).begin();

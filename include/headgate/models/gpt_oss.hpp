@@ -7,6 +7,7 @@
 #include <headgate/core/biases.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -34,7 +35,8 @@ struct gpt_oss {
   };
 
   template <class T>
-  using gate = headgate::gate<linear_head<T, dynamic, dynamic, biases::used>, logits_score, top_k<>, softmax_of_selected>;
+  using gate =
+      headgate::gate<linear_head<T, dynamic, dynamic, biases::used>, logits_score, top_k<>, softmax_of_selected>;
   template <class T>
   using expert = glu_expert<T, clamped_swiglu, dynamic, dynamic, biases::used>;
 
@@ -42,13 +44,12 @@ struct gpt_oss {
   [[nodiscard]] static auto policies(const shape& s) {
     return moe_policies<gate<T>, expert<T>>{
         .gate = {.head = {.model = s.model, .experts = s.experts}, .select = {.k = s.k}},
-        .expert = {.model = s.model,
-                   .hidden = s.hidden,
-                   .activation = {.limit = s.limit, .alpha = 1.702, .up_offset = 1}}};
+        .expert = {
+            .model = s.model, .hidden = s.hidden, .activation = {.limit = s.limit, .alpha = 1.702, .up_offset = 1}}};
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("hidden_act", "silu");
+    expect(c, "hidden_act", "silu");
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer("intermediate_size"),
             .experts = c.integer("num_local_experts"),

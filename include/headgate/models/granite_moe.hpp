@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -38,7 +39,7 @@ struct granite_moe {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("hidden_act", "silu");
+    expect(c, "hidden_act", "silu");
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer("intermediate_size"),
             .experts = c.integer("num_local_experts"),

@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -52,14 +53,14 @@ struct hunyuan {
 
   /// Sizes may be lists with an entry for each layer.
   [[nodiscard]] static shape read(const model_config& c, index layer) {
-    c.expect_text("hidden_act", "silu");
+    expect(c, "hidden_act", "silu");
     const index hidden =
-        c.has("moe_intermediate_size") ? c.integer_of("moe_intermediate_size", layer) : c.integer("intermediate_size");
-    const index shared = c.has("num_shared_expert") ? c.integer_of("num_shared_expert", layer) : 1;
+        c.has("moe_intermediate_size") ? entry_of(c, "moe_intermediate_size", layer) : c.integer("intermediate_size");
+    const index shared = c.has("num_shared_expert") ? entry_of(c, "num_shared_expert", layer) : 1;
     return {.model = c.integer("hidden_size"),
             .hidden = hidden,
-            .experts = c.integer_of("num_experts", layer),
-            .k = c.integer_of("moe_topk", layer),
+            .experts = entry_of(c, "num_experts", layer),
+            .k = entry_of(c, "moe_topk", layer),
             .shared_hidden = c.integer("intermediate_size") * shared,
             .drops = c.flag("moe_drop_tokens", false)};
   }

@@ -6,6 +6,7 @@
 #include <headgate/experts/constant.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -40,7 +41,7 @@ struct jetmoe {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("activation_function", "silu");
+    expect(c, "activation_function", "silu");
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer({"intermediate_size", "ffn_hidden_size"}),
             .experts = c.integer({"num_local_experts", "moe_num_experts"}),

@@ -4,8 +4,9 @@
 
 #include <headgate/config.hpp>
 #include <headgate/experts/glu.hpp>
-#include <headgate/experts/with_identity.hpp>
+#include <headgate/experts/with_free_experts.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -36,7 +37,7 @@ struct longcat_flash {
 
   template <class T>
   [[nodiscard]] static auto policies(const shape& s) {
-    return moe_policies<gate<T>, with_identity_experts<swiglu_expert<T>>>{
+    return moe_policies<gate<T>, with_free_experts<swiglu_expert<T>>>{
         .gate = {.head = {.model = s.model, .experts = s.experts + s.identities},
                  .select = {.select = {.k = s.k}},
                  .weigh = {.factor = static_cast<T>(s.scale)}},
@@ -44,8 +45,8 @@ struct longcat_flash {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("hidden_act", "silu");
-    c.expect_text("zero_expert_type", "identity");
+    expect(c, "hidden_act", "silu");
+    expect(c, "zero_expert_type", "identity");
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer({"expert_ffn_hidden_size", "moe_intermediate_size"}),
             .experts = c.integer("n_routed_experts"),

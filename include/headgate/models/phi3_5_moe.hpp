@@ -4,7 +4,9 @@
 
 #include <headgate/config.hpp>
 #include <headgate/experts/glu.hpp>
+#include <headgate/gates/head/linear_head.hpp>
 #include <headgate/gates/whole/sparsemixer.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -29,7 +31,7 @@ struct phi3_5_moe {
   };
 
   template <class T>
-  using gate = sparsemixer_gate<T>;
+  using gate = sparsemixer<linear_head<T>>;
 
   template <class T>
   [[nodiscard]] static auto policies(const shape& s) {
@@ -39,8 +41,8 @@ struct phi3_5_moe {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("hidden_act", "silu");
-    c.expect_integer("num_experts_per_tok", 2);
+    expect(c, "hidden_act", "silu");
+    expect(c, "num_experts_per_tok", 2);
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer("intermediate_size"),
             .experts = c.integer("num_local_experts"),

@@ -6,6 +6,7 @@
 #include <headgate/experts/glu.hpp>
 #include <headgate/experts/sigmoid_gated.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -47,7 +48,7 @@ struct qwen2_moe {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("hidden_act", "silu");
+    expect(c, "hidden_act", "silu");
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer("moe_intermediate_size"),
             .experts = c.integer({"num_experts", "num_local_experts"}),

@@ -6,6 +6,7 @@
 #include <headgate/config.hpp>
 #include <headgate/experts/ffn.hpp>
 #include <headgate/gates/named.hpp>
+#include <headgate/models/expect.hpp>
 #include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
 
@@ -42,8 +43,8 @@ struct switch_transformer {
   }
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
-    c.expect_text("dense_act_fn", "relu");
-    c.expect_flag("router_bias", false);
+    expect(c, "dense_act_fn", "relu");
+    expect_off(c, "router_bias");
     return {.model = c.integer("d_model"),
             .hidden = c.integer("d_ff"),
             .experts = c.integer("num_experts"),

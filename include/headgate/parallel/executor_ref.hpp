@@ -35,7 +35,8 @@ class executor_ref {
 
   template <class Executor>
   static void run_on(const void* object, index tasks, work w) {
-    static_cast<const Executor*>(object)->run(tasks, [w](index task, index worker) { w.call(w.callable, task, worker); });
+    static_cast<const Executor*>(object)->run(tasks,
+                                              [w](index task, index worker) { w.call(w.callable, task, worker); });
   }
 
   const void* object_;
