@@ -92,8 +92,8 @@ class moe_block : public family_layer<Family, T> {
   using shape_type = typename Family::shape;
   using layer_type = family_layer<Family, T>;
 
-  moe_block(const model_folder& from, index layer)
-      : moe_block(from, layer, check_family(from), Family::read(from.config(), layer)) {}
+  moe_block(const model_folder& from, index number)
+      : moe_block(from, number, check_family(from), Family::read(from.config(), number)) {}
 
   [[nodiscard]] const shape_type& shape() const { return shape_; }
   /// What the names of the block's tensors begin with: "model.layers.0.mlp."
@@ -107,16 +107,21 @@ class moe_block : public family_layer<Family, T> {
     Family::tensors(shape_, this->params(), [&](const auto& matrix, const tensor_part& part) {
       parts[prefix_ + part.name].push_back({part, view_of(matrix)});
     });
-    safetensors_writer writer(path);
-    source_->for_each_with_prefix(prefix_, [&](const std::string&, const tensor_in_file& tensor) {
-      writer.add(tensor.what->name, tensor.what->type, tensor.what->shape, [&, tensor](std::vector<std::byte>& bytes) {
-        const auto stored = tensor.file->bytes(*tensor.what);
-        bytes.assign(stored.begin(), stored.end());
-        for (const auto& [part, matrix] : parts[tensor.what->name])
-          write_part<T>(path.string(), *tensor.what, part, matrix, bytes.data());
-      });
+    std::vector<tensor_outline> outlines;
+    std::vector<tensor_in_file> sources;
+    source_->for_each_with_prefix(prefix_, [&](const std::string& name, const tensor_in_file& tensor) {
+      outlines.push_back({name, tensor.what->type, tensor.what->shape});
+      sources.push_back(tensor);
     });
-    writer.commit();
+    std::vector<std::byte> bytes;
+    write_safetensors(path, outlines, [&](index i, const auto& put) {
+      const tensor_in_file& tensor = sources[static_cast<std::size_t>(i)];
+      const auto stored = tensor.file->bytes(*tensor.what);
+      bytes.assign(stored.begin(), stored.end());
+      for (const auto& [part, matrix] : parts[tensor.what->name])
+        write_part<T>(path.string(), *tensor.what, part, matrix, bytes.data());
+      put(bytes.data(), bytes.size());
+    });
   }
 
  private:
@@ -128,8 +133,8 @@ class moe_block : public family_layer<Family, T> {
     return 0;
   }
 
-  moe_block(const model_folder& from, index layer, int /*checked*/, const shape_type& shape)
-      : moe_block(from, shape, require_prefix(from, shape, layer), Family::template policies<T>(shape)) {}
+  moe_block(const model_folder& from, index number, int /*checked*/, const shape_type& shape)
+      : moe_block(from, shape, require_prefix(from, shape, number), Family::template policies<T>(shape)) {}
 
   template <class Policies>
   moe_block(const model_folder& from, const shape_type& shape, std::string prefix, Policies policies)
@@ -138,10 +143,10 @@ class moe_block : public family_layer<Family, T> {
         prefix_(std::move(prefix)),
         source_(from.share_tensors()) {}
 
-  static std::string require_prefix(const model_folder& from, const shape_type& shape, index layer) {
-    if (auto prefix = detail::find_prefix<Family>(from, shape, layer)) return *prefix;
-    refuse_file(from.tensors().path(), "layer ", layer, " has no MoE block: no tensor of a ", Family::name,
-                " block begins with '", Family::prefixes(layer)[0], "'");
+  static std::string require_prefix(const model_folder& from, const shape_type& shape, index number) {
+    if (auto prefix = detail::find_prefix<Family>(from, shape, number)) return *prefix;
+    refuse_file(from.tensors().path(), "layer ", number, " has no MoE block: no tensor of a ", Family::name,
+                " block begins with '", Family::prefixes(number)[0], "'");
   }
 
   static typename layer_type::parameters read(const model_folder& from, const shape_type& shape,
