@@ -9,6 +9,7 @@
 #include <headgate/core/scratch.hpp>
 #include <headgate/experts/packed_experts.hpp>
 #include <headgate/experts/packed_pass.hpp>
+#include <headgate/experts/packed_shared.hpp>
 #include <headgate/kernels/block_memory.hpp>
 #include <headgate/kernels/combined_product.hpp>
 #include <headgate/kernels/gemm.hpp>
@@ -16,7 +17,9 @@
 #include <headgate/layer.hpp>
 #include <headgate/parallel/sequential.hpp>
 #include <headgate/routed_batch.hpp>
+#include <headgate/routing/combine.hpp>
 
+#include <algorithm>
 #include <span>
 #include <type_traits>
 
@@ -48,12 +51,12 @@ class packed_layer {
       requires { kernels::panel_storage<xsimd::default_arch, typename Layer::scalar, Storage>::position(0); },
       "packed_layer: weights are stored in the layer's scalar or, if that is float, in bf16 or fp16");
   static constexpr bool has_shared = !std::is_same_v<Shared, no_shared_expert>;
-  struct nothing {};
-  template <template <class, class> class Packed>
-  using of_shared =
-      typename std::conditional_t<has_shared,
-                                  std::type_identity<Packed<std::conditional_t<has_shared, Shared, Expert>, Storage>>,
-                                  std::type_identity<nothing>>::type;
+  struct nothing {
+    struct pass_memory {};
+  };
+  using PackedShared = typename std::conditional_t<
+      has_shared, std::type_identity<packed_shared<std::conditional_t<has_shared, Shared, Expert>, Storage>>,
+      std::type_identity<nothing>>::type;
 
  public:
   using T = typename Gate::scalar;
@@ -64,8 +67,10 @@ class packed_layer {
   /// Memory of a pass, reused by the next. One thread at a time may use it; its record tells who went where.
   struct workspace : routed_batch<Gate> {
     packed_pass<Expert, Storage> routed;
-    HEADGATE_NO_UNIQUE_ADDRESS of_shared<packed_pass> shared;
+    HEADGATE_NO_UNIQUE_ADDRESS typename PackedShared::pass_memory shared;
     array<kernels::combined_term<T, Storage>> terms;
+    scratch<T> inputs;  // (slots x model), weighted rows of x; unused where the weight is on the output
+    scratch<T> ones;    // (1 x slots), unused there too
     scratch<T> kernel_memory;
   };
 
@@ -75,20 +80,22 @@ class packed_layer {
   packed_layer(const source& from, const Executor& executor)
       : gate_(from.gate()),
         gate_params_(from.params().gate),
-        capacity_(from.options().capacity),
+        options_(from.options()),
         outputs_(from.outputs()),
         experts_(from.expert(), experts_of(from), executor),
         shared_([&] {
           if constexpr (has_shared)
-            return packed_experts<Shared, Storage>(from.shared(), std::span(&from.params().shared, 1), executor);
+            return PackedShared(from.shared(), from.params().shared, executor);
           else
             return nothing{};
-        }()) {}
+        }()) {
+    options_.check();
+  }
   explicit packed_layer(const source& from) : packed_layer(from, run_sequentially) {}
 
   [[nodiscard]] index model() const { return model_of(gate_); }
   [[nodiscard]] index outputs() const { return outputs_; }
-  [[nodiscard]] index experts() const { return experts_.count(); }
+  [[nodiscard]] index experts() const { return headgate::experts_of(gate_); }
   [[nodiscard]] const Gate& gate() const { return gate_; }
   /// Bytes of all packed weights.
   [[nodiscard]] index bytes() const {
@@ -109,7 +116,9 @@ class packed_layer {
               packed_pass<Expert, Storage>::bytes(experts_, p.assignments, groups) +
               (groups + 1) * static_cast<index>(sizeof(kernels::combined_term<T, Storage>)) +
               workers * block_size(tokens, p.assignments) * static_cast<index>(sizeof(T));
-    if constexpr (has_shared) p.bytes += packed_pass<Shared, Storage>::bytes(shared_, tokens, 1);
+    if (options_.weight_on == weight_on::input)
+      p.bytes += p.assignments * (kernels::spread_stride<T>(model()) + 1) * static_cast<index>(sizeof(T));
+    if constexpr (has_shared) p.bytes += shared_.pass_bytes(tokens);
     return p;
   }
 
@@ -122,7 +131,7 @@ class packed_layer {
     matrix<T> y(tokens, outputs());
     memory.terms.reserve((std::min)(p.assignments, experts()) + 1);
     memory.kernel_memory.resize(p.workers, block_size(tokens, p.assignments));
-    memory.route(gate_, gate_params_, capacity_, x, pass<T, Executor>{executor, memory.kernel_memory});
+    memory.route(gate_, gate_params_, options_.capacity, x, pass<T, Executor>{executor, memory.kernel_memory});
     memory.route_worst(p.assignments, executor);
     memory.kernel_memory.resize(p.workers, block_size(tokens, p.assignments));
     run(executor, view_of(x), view_of(y), memory);
@@ -139,14 +148,14 @@ class packed_layer {
     return y;
   }
 
-  /// As layer::forward: y_t = [shared(x_t) +] sum of weight_te * expert_e(x_t), for x (tokens x model) and y (tokens x
+  /// As layer::forward: y_t = [shared(x_t) +] sum of weight_te * expert_e(x_t), or of expert_e(weight_te * x_t), for x (tokens x model) and y (tokens x
   /// outputs). Refuses wrong shapes and values that are not finite before it writes to y; y is resized if it owns its
   /// memory. Allocates nothing once the workspace has seen as many tokens and assignments.
   template <executor Executor, class X, class Y>
   void forward(const Executor& executor, const X& x_matrix, Y&& y, workspace& memory) const {
     const in<T> x = row_major<T>(x_matrix);
     check_input<T>(x, model(), "packed_layer::forward");
-    memory.route(gate_, gate_params_, capacity_, x, pass<T, Executor>{executor, memory.kernel_memory});
+    memory.route(gate_, gate_params_, options_.capacity, x, pass<T, Executor>{executor, memory.kernel_memory});
     check_apart<T>(row_major<T>(y), x, "packed_layer::forward", "x and y");  // before y is resized
     out<T> y_rows = prepare<T>(y, x.rows(), outputs(), "packed_layer::forward", "y");
     run(executor, view_of(x), view_of(y_rows), memory);
@@ -159,8 +168,10 @@ class packed_layer {
  private:
   static std::span<const typename Expert::params> experts_of(const source& from) {
     const auto& all = from.params().experts;
-    if (all.size() != from.experts())
-      refuse("packed_layer: the gate says experts = ", from.experts(), ", the layer has ", all.size());
+    const index parameterised = parameterised_of(from.expert(), from.experts());
+    if (all.size() != parameterised)
+      refuse("packed_layer: the gate says experts = ", from.experts(), ", the layer has ",
+             all.size() + from.experts() - parameterised);
     if (from.model() != model_of(from.expert()))
       refuse("packed_layer: the gate says model = ", from.model(), ", the layer was built for ",
              model_of(from.expert()));
@@ -183,25 +194,34 @@ class packed_layer {
   void run(const Executor& executor, view<const T> x, view<T> y, workspace& memory) const {
     const auto workers = static_cast<index>(executor.workers());
     memory.terms.clear();
-    if constexpr (has_shared) {
-      const index offsets[2] = {0, x.rows};
-      memory.shared.prepare(shared_, row_groups{1, offsets}, x, nullptr, memory.terms);
-      memory.routed.prepare(experts_, memory.plan.groups(), x, memory.slot_weights.data(), memory.terms);
-      kernels::run_together(executor, memory.kernel_memory, memory.shared.work(workers), memory.routed.work(workers));
-    } else {
-      memory.routed.prepare(experts_, memory.plan.groups(), x, memory.slot_weights.data(), memory.terms);
+    if constexpr (has_shared) shared_.prepare(x, memory.terms, memory.shared, executor);
+    prepare_routed(executor, x, memory);
+    if constexpr (has_shared)
+      kernels::run_together(executor, memory.kernel_memory, memory.shared.products.work(workers),
+                            memory.routed.work(workers));
+    else
       kernels::run_together(executor, memory.kernel_memory, memory.routed.work(workers));
-    }
     kernels::combined_product(std::span<const kernels::combined_term<T, Storage>>(memory.terms), y, executor,
                               memory.kernel_memory);
   }
 
+  template <class Executor>
+  void prepare_routed(const Executor& executor, view<const T> x, workspace& memory) const {
+    const row_groups groups = memory.plan.groups();
+    if (options_.weight_on == weight_on::output)
+      return memory.routed.prepare(experts_, groups, x, memory.slot_weights.data(), memory.terms);
+    const view<T> inputs = kernels::resize_spread(memory.inputs, groups.slots(), model());
+    weigh_inputs<T>(executor, memory.plan, x, memory.slot_weights.data(), inputs);
+    std::fill_n(memory.ones.resize(1, groups.slots()).data, groups.slots(), T{1});
+    memory.routed.prepare(experts_, groups, x, memory.ones.data(), memory.terms, inputs);
+  }
+
   Gate gate_;
   typename Gate::params gate_params_;
-  capacity capacity_;
+  layer_options options_;
   index outputs_ = 0;
   packed_experts<Expert, Storage> experts_;
-  HEADGATE_NO_UNIQUE_ADDRESS of_shared<packed_experts> shared_;
+  HEADGATE_NO_UNIQUE_ADDRESS PackedShared shared_;
 };
 
 template <class Gate, class Expert, class Shared>

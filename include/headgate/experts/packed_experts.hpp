@@ -79,6 +79,7 @@ class packed_experts {
           has_bias_pair(from.bias_pair != nullptr) {
       constexpr index line = static_cast<index>(alignment / sizeof(Storage));
       weights = (kernels::packed_size<arch, T>(cols, depth, paired) + line - 1) / line * line;
+      weights = (std::max)(weights, line);  // panels of no depth have a place, too
     }
     friend bool operator==(const shape&, const shape&) = default;
   };
@@ -99,7 +100,7 @@ class packed_experts {
       check_range(input, input.b, e);
       if (input.paired) check_range(input, input.b_pair, e);
     }
-    if (output.depth != hidden)
+    if (output.depth != hidden && (has_input_projection || output.depth != 0))  // of depth 0 it reads no input
       refuse("packed_layer: the output projection of expert ", e, " takes ", output.depth, " values, there are ",
              hidden);
     if (output.cols != outputs)

@@ -26,29 +26,37 @@ class packed_pass {
   using weights = packed_experts<Expert, Storage>;
 
   /// Lists the products: input projections for `work`, output projections appended to `terms`. Slot s reads row rows[s] of x
-  /// and adds to that row of y with weight slot_weights[s]; a null list of weights means that it is written instead.
+  /// and adds to that row of y with weight slot_weights[s]; a null list of weights means that it is written instead. With
+  /// slot_inputs (slots x model) slot s reads row s of those.
   void prepare(const weights& experts, const row_groups& g, view<const T> x, const T* slot_weights,
-               array<kernels::combined_term<T, Storage>>& terms) {
+               array<kernels::combined_term<T, Storage>>& terms, view<const T> slot_inputs = {}) {
     experts_ = &experts;
     inputs_.clear(), first_slot_.clear();
     inputs_.reserve(g.count), first_slot_.reserve(g.count), terms.reserve(terms.size() + g.count);
     if constexpr (weights::has_input_projection)
       hidden_rows_ = kernels::resize_spread(hidden_, g.slots(), experts.hidden());
+    const bool reads_slots = slot_inputs.data != nullptr;
+    const row_groups sources{g.count, g.offsets, reads_slots ? nullptr : g.rows};
     for (index e = 0; e < g.count; ++e) {
       if (g.size(e) == 0) continue;
       const index first = g.offsets[e];
-      const view<const T> source = g.source(x, e);
+      const view<const T> source = sources.source(reads_slots ? slot_inputs : x, e);
+      if constexpr (requires { experts.expert().returns_input(e); })
+        if (e >= experts.count()) {
+          terms.push_back(without_parameters(experts, e, source, sources, g, slot_weights));
+          continue;
+        }
       auto output = experts.output_projection(e);
       output.rows = g.size(e), output.a_depth_stride = 1;
       if constexpr (weights::has_input_projection) {
         auto input = experts.input_projection(e);
         input.rows = g.size(e), input.a_depth_stride = 1;
-        input.a = source.data, input.a_rows = g.rows_of(e), input.a_row_stride = source.stride;
+        input.a = source.data, input.a_rows = sources.rows_of(e), input.a_row_stride = source.stride;
         inputs_.push_back({input});
         first_slot_.push_back(first);
         output.a = hidden_rows_.row(first), output.a_row_stride = hidden_rows_.stride;
       } else {
-        output.a = source.data, output.a_rows = g.rows_of(e), output.a_row_stride = source.stride;
+        output.a = source.data, output.a_rows = sources.rows_of(e), output.a_row_stride = source.stride;
       }
       terms.push_back({output, g.rows_of(e), slot_weights ? slot_weights + first : nullptr});
     }
@@ -82,6 +90,18 @@ class packed_pass {
   }
 
  private:
+  /// The share of an expert that returns its input, or zero: a product of no depth, so that a sum of -0 becomes 0 as it does
+  /// in the layer.
+  static kernels::combined_term<T, Storage> without_parameters(const weights& experts, index e, view<const T> source,
+                                                               const row_groups& sources, const row_groups& g,
+                                                               const T* slot_weights) {
+    auto rows = experts.output_projection(0);
+    rows.depth = 0, rows.bias = nullptr;
+    rows.rows = g.size(e), rows.a_depth_stride = 1;
+    rows.a = source.data, rows.a_rows = sources.rows_of(e), rows.a_row_stride = source.stride;
+    return {rows, g.rows_of(e), slot_weights + g.offsets[e], experts.expert().returns_input(e - experts.count())};
+  }
+
   const weights* experts_ = nullptr;
   scratch<T> hidden_;  // (slots x hidden)
   view<T> hidden_rows_;

@@ -7,6 +7,7 @@
 #include <headgate/core/scratch.hpp>
 #include <headgate/core/view.hpp>
 #include <headgate/kernels/block_product.hpp>
+#include <headgate/kernels/elementwise.hpp>
 #include <headgate/kernels/gemm.hpp>  // smallest_parallel_work
 #include <headgate/kernels/product.hpp>
 #include <headgate/kernels/store_panel.hpp>
@@ -28,9 +29,19 @@ struct combined_term {
   kernels::product<T, Storage> product;  ///< its C is not used
   const index* rows = nullptr;
   const T* weights = nullptr;
+  bool is_identity = false;  ///< adds rows of A (as many columns as y) in the place of a product; needs weights
 };
 
 namespace detail {
+
+/// Columns [first_col, last_col) of a term without a product.
+template <class Arch, class T, class Storage>
+void add_identity(const combined_term<T, Storage>& term, index first_col, index last_col, view<T> y) {
+  const product<T, Storage>& p = term.product;
+  for (index i = 0; i < p.rows; ++i)
+    axpy_row<Arch>(term.weights[i], p.a + (p.a_rows ? p.a_rows[i] : i) * p.a_row_stride + first_col,
+                   y.row(term.rows ? term.rows[i] : i) + first_col, last_col - first_col);
+}
 
 /// y[col ...] += weight * values, one fused multiply-add for each element, as far as the row of `cols` elements reaches.
 template <class T, class Arch>
@@ -75,7 +86,7 @@ struct add_term {
 
 }  // namespace detail
 
-/// y_t = sum over the terms, in order, and their rows i with rows[i] = t, of weights[i] * (A B [+ bias])_i
+/// y_t = sum over the terms, in order, and their rows i with rows[i] = t, of weights[i] * (A B [+ bias])_i, or weights[i] * A_i
 ///
 /// y (tokens x cols); a first term without weights is where the sum starts, else it starts at zero. No two tasks write to the
 /// same columns: there are no atomics, the products of all experts never lie in memory at once, and a token's bits do not
@@ -106,6 +117,10 @@ void combined_product(std::span<const combined_term<T, Storage>> terms, view<T> 
         std::fill(y.row(t) + first_panel * width, y.row(t) + (std::min)(last_panel * width, y.cols), T{0});
     for (const combined_term<T, Storage>& term : terms) {
       const product<T, Storage>& p = term.product;
+      if (term.is_identity) {
+        detail::add_identity<Arch>(term, first_panel * width, (std::min)(last_panel * width, y.cols), y);
+        continue;
+      }
       const index block = rows_in_block<Arch>(p);
       for (index row = 0; row < p.rows; row += block)
         block_product<Arch>(p, row, (std::min)(row + block, p.rows), first_panel, last_panel, memory,
