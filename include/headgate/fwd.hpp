@@ -14,6 +14,8 @@ class scratch;
 template <class T>
 class array;
 template <class T>
+class weights;
+template <class T>
 struct assignment;
 template <class T>
 struct routing;

@@ -69,6 +69,8 @@ find include/headgate -name '*.hpp' | sort | xargs awk -v rules="$rules" '
       else if (header != "Eigen/Core") complain("only Eigen/Core, " header " costs every user")
     } else if (header ~ /^nlohmann\//) {
       if (own != "io") complain("only io/ reads JSON")
+    } else if (header == "sys/mman.h") {
+      if (self != "io/mapped_file.hpp") complain("only io/mapped_file.hpp maps files")
     } else if (header == "omp.h") {
       if (self != "parallel/openmp.hpp") complain("only parallel/openmp.hpp knows OpenMP")
     } else if (header == "random") {

@@ -3,17 +3,14 @@
 #pragma once
 
 #include <headgate/config.hpp>
-#include <headgate/core/error.hpp>
+#include <headgate/core/array.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/io/dtype.hpp>
 #include <headgate/io/refuse_file.hpp>
-#include <headgate/io/replacing_file.hpp>
 #include <headgate/io/safetensors_file.hpp>
 #include <headgate/io/safetensors_header.hpp>
+#include <headgate/io/safetensors_writer.hpp>
 
-#include <nlohmann/json.hpp>
-
-#include <cstdint>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -26,51 +23,24 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// The name as a JSON text. Refuses what is not UTF-8.
-[[nodiscard]] inline std::string json_text(const std::string& path, std::string_view name) {
-  using json = nlohmann::json;
-  const std::string text = json(name).dump(-1, ' ', false, json::error_handler_t::ignore);
-  if (json::parse(text, nullptr, false).get_ref<const std::string&>() != name)
-    refuse_file(path, "the tensor name '", name, "' is not UTF-8");
-  return text;
-}
-
 /// Writes all tensors that `module.for_each_tensor(f)` visits as f(name, matrix): F32 for float, F64 for double, shape
-/// [rows, columns]. Wider elements come first and the header is padded with spaces to 8 bytes, so all data are aligned.
-///
-/// The file is written beside `path` and takes its place when it is complete: whatever goes wrong (std::runtime_error),
-/// a file that was there before is still there and whole.
+/// [rows, columns], aligned, in one piece or not at all (`safetensors_writer`).
 template <class Module>
 void save(const Module& module, const std::filesystem::path& path) {
-  const std::string where = path.string();
-  std::string header = "{";
-  std::set<std::string> taken{"__metadata__"};
-  index end = 0;
-  const auto describe_tensors = [&](index width) {
-    module.for_each_tensor([&](std::string_view name, const auto& m) {
-      using scalar = typename std::remove_cvref_t<decltype(m)>::Scalar;
-      if (sizeof(scalar) != static_cast<std::size_t>(width)) return;
-      if (!taken.emplace(name).second) refuse_file(where, "the tensor name '", name, "' is taken");
-      const index begin = end;
-      end += m.size() * width;
-      header += sentence(header.size() > 1 ? "," : "", json_text(where, name), ":{\"dtype\":\"",
-                         describe(dtype_of<scalar>).name, "\",\"shape\":[", m.rows(), ",", m.cols(),
-                         "],\"data_offsets\":[", begin, ",", end, "]}");
-    });
-  };
-  for (const index width : {8, 4}) describe_tensors(width);
-  header += '}';
-  header.resize((header.size() + 7) / 8 * 8, ' ');
-
-  replacing_file file(path);
-  const std::uint64_t length = header.size();
-  file.write(&length, sizeof length);
-  file.write(header.data(), header.size());
-  for (const index width : {8, 4})
+  std::vector<tensor_outline> tensors;
+  module.for_each_tensor([&](std::string_view name, const auto& m) {
+    using scalar = typename std::remove_cvref_t<decltype(m)>::Scalar;
+    tensor_outline& one = tensors.emplace_back();
+    one.name = name;
+    one.type = dtype_of<scalar>;
+    one.shape = array<index>(2, m.rows());
+    one.shape[1] = m.cols();
+  });
+  safetensors_writer file(path, tensors);
+  for (const std::size_t width : {sizeof(double), sizeof(float)})  // the writer's order
     module.for_each_tensor([&](std::string_view, const auto& m) {
       using scalar = typename std::remove_cvref_t<decltype(m)>::Scalar;
-      if (sizeof(scalar) == static_cast<std::size_t>(width))
-        file.write(m.data(), static_cast<std::size_t>(m.size()) * sizeof(scalar));
+      if (sizeof(scalar) == width) file.write(m.data(), static_cast<std::size_t>(m.size()) * sizeof(scalar));
     });
   file.commit();
 }

@@ -48,6 +48,17 @@ struct safetensors_header {
   return text + "]";
 }
 
+/// Bytes of a tensor; -1 if no file can hold them.
+[[nodiscard]] inline index bytes_of(dtype type, const array<index>& shape) {
+  constexpr index most = (std::numeric_limits<index>::max)();
+  index bytes = describe(type).bytes;
+  for (const index size : shape) {
+    if (size < 0 || (size != 0 && bytes > most / size)) return -1;
+    bytes *= size;
+  }
+  return bytes;
+}
+
 /// Reads `{"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "__metadata__": {"key": "text"}}` as the
 /// events come, so that nothing but the tensors is ever held in memory and nesting ends where the format says.
 class safetensors_header_reader {
@@ -184,14 +195,10 @@ class safetensors_header_reader {
   nlohmann::json::sax_parse(text, &reader);
 
   for (const tensor_description& tensor : header.tensors) {
-    constexpr index most = (std::numeric_limits<index>::max)();
-    index bytes = describe(tensor.type).bytes;
-    for (const index size : tensor.shape) {
-      if (size != 0 && bytes > most / size)
-        refuse_file(path, "tensor '", tensor.name, "' has shape ", shape_text(tensor.shape),
-                    ", more than any file holds");
-      bytes *= size;
-    }
+    const index bytes = bytes_of(tensor.type, tensor.shape);
+    if (bytes < 0)
+      refuse_file(path, "tensor '", tensor.name, "' has shape ", shape_text(tensor.shape),
+                  ", more than any file holds");
     if (tensor.begin > tensor.end || tensor.end > data_bytes)
       refuse_file(path, "tensor '", tensor.name, "' has data_offsets [", tensor.begin, ", ", tensor.end,
                   "], the data has ", data_bytes, " bytes");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/core/weights.hpp>
 #include <headgate/io/safetensors.hpp>
 
 #include "support/catch.hpp"
@@ -75,6 +76,20 @@ struct named_module {
   template <class F>
   void for_each_tensor(F&& f) const {
     for (const auto& [name, m] : tensors) f(std::string_view(name), m);
+  }
+};
+
+/// One matrix of weights.
+struct weights_module {
+  hg::weights<float> w = hg::matrix<float>::Constant(2, 3, 7.0f);
+
+  template <class F>
+  void for_each_tensor(F&& f) {
+    f(std::string_view("w"), w);
+  }
+  template <class F>
+  void for_each_tensor(F&& f) const {
+    f(std::string_view("w"), w);
   }
 };
 
@@ -191,6 +206,21 @@ TEST_CASE("Every bit survives save and load", "[io][safetensors]") {
   CHECK(survives(floats));
   CHECK(survives(doubles));
   CHECK(survives(named_module<float>{}));
+}
+
+TEST_CASE("Weights are saved and loaded like matrices, and where they lie", "[io][safetensors]") {
+  weights_module module, borrowing;
+  const test_path file;
+  hg::save(module, file.path);
+  std::vector<float> memory(6, 1.0f);
+  borrowing.w = hg::weights<float>::borrow(memory.data(), 2, 3);
+  hg::load(borrowing, file.path);
+  CHECK(memory == std::vector<float>(6, 7.0f));
+  CHECK_FALSE(borrowing.w.owns());
+  hg::save(borrowing, file.path);
+  module.w.setZero();
+  hg::load(module, file.path);
+  CHECK(module.w == borrowing.w);
 }
 
 TEST_CASE("Saving again replaces the file", "[io][safetensors]") {

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 
+#include <initializer_list>
 #include <string>
 
 namespace hg = headgate;
@@ -157,4 +158,18 @@ TEST_CASE("A header that is a bomb is refused without harm", "[io][safetensors_h
   for (int i = 0; i < 100; ++i) ones += ",1";
   CHECK_THROWS_WITH(parse(one("\"shape\":" + ones), 0), "f: tensor 'a' has more than 64 dimensions");
   CHECK_THROWS_WITH(parse("{\"" + std::string(100'000, 'n') + "\":0}", 0), contains(" ..."));
+}
+
+TEST_CASE("The bytes of a tensor are those of its elements, or more than any file holds", "[io][safetensors_header]") {
+  const auto shape = [](std::initializer_list<hg::index> sizes) {
+    hg::array<hg::index> all;
+    for (const hg::index size : sizes) all.push_back(size);
+    return all;
+  };
+  CHECK(hg::bytes_of(hg::dtype::f64, shape({})) == 8);
+  CHECK(hg::bytes_of(hg::dtype::bf16, shape({3, 5, 2})) == 60);
+  CHECK(hg::bytes_of(hg::dtype::f32, shape({0, 5})) == 0);
+  CHECK(hg::bytes_of(hg::dtype::u8, shape({-1})) == -1);
+  CHECK(hg::bytes_of(hg::dtype::u8, shape({hg::index{1} << 32, hg::index{1} << 31})) == -1);
+  CHECK(hg::bytes_of(hg::dtype::f32, shape({hg::index{1} << 61})) == -1);
 }
