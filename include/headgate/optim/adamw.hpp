@@ -22,7 +22,7 @@ inline namespace HEADGATE_ABI {
 ///   w = w - rate (m' / (sqrt(v') + epsilon) + weight_decay w)
 ///       with m' = m / (1 - beta1^t), v' = v / (1 - beta2^t), t = 1, 2, ...
 ///
-/// The moments are T; the bias corrections are computed in double. Options may be changed between steps:
+/// The moments have the parameters' type; the bias corrections are computed in double. Options may be changed between steps:
 /// `adam.rate = schedule(step)`.
 template <std::floating_point T>
 struct adamw {
@@ -46,17 +46,18 @@ struct adamw {
       refuse("adamw: epsilon is ", epsilon, ", it must be above 0 in the parameters' type");
 
     const double t = static_cast<double>(memory.steps() + 1);
-    const T step_of_m = static_cast<T>(1.0 / (1.0 - std::pow(beta1, t)));
-    const T step_of_v = static_cast<T>(1.0 / (1.0 - std::pow(beta2, t)));
-    memory.step("adamw::step", walk, [&](std::string_view name, auto& w, const auto& dw, T* moments) {
-      const T decay = decays(name, w.rows(), w.cols()) ? static_cast<T>(weight_decay) : T{0};
+    const double step_of_m = 1.0 / (1.0 - std::pow(beta1, t));
+    const double step_of_v = 1.0 / (1.0 - std::pow(beta2, t));
+    memory.step("adamw::step", walk, [&]<class S>(std::string_view name, auto& w, const auto& dw, S* moments) {
+      const double decay = decays(name, w.rows(), w.cols()) ? weight_decay : 0.0;
       const auto change = [&]<class Batch>(Batch& p, const Batch& dp, std::array<Batch, 2>& moment) {
+        const auto all = [](double value) { return Batch(static_cast<S>(value)); };
         auto& [m, v] = moment;
-        m = xsimd::fma(Batch(static_cast<T>(beta1)), m, Batch(static_cast<T>(1.0 - beta1)) * dp);
-        v = xsimd::fma(Batch(static_cast<T>(beta2)), v, Batch(static_cast<T>(1.0 - beta2)) * dp * dp);
-        const Batch scale = xsimd::sqrt(Batch(step_of_v) * v) + Batch(static_cast<T>(epsilon));
-        const Batch direction = xsimd::fma(Batch(decay), p, Batch(step_of_m) * m / scale);
-        p = xsimd::fnma(Batch(static_cast<T>(rate)), direction, p);
+        m = xsimd::fma(all(beta1), m, all(1.0 - beta1) * dp);
+        v = xsimd::fma(all(beta2), v, all(1.0 - beta2) * dp * dp);
+        const Batch scale = xsimd::sqrt(all(step_of_v) * v) + all(epsilon);
+        const Batch direction = xsimd::fma(all(decay), p, all(step_of_m) * m / scale);
+        p = xsimd::fnma(all(rate), direction, p);
       };
       update_elementwise<2>(change, w.size(), w.data(), dw.data(), moments);
     });

@@ -35,7 +35,8 @@ inline bool decay_all(std::string_view /*name*/, index /*rows*/, index /*cols*/)
 /// For `decays`: leaves out biases and other parameters of one row.
 inline bool decay_matrices(std::string_view /*name*/, index rows, index /*cols*/) { return rows > 1; }
 
-/// `Moments` numbers for each parameter, zero at first, held in the order in which a walk visits the parameters.
+/// `Moments` numbers for each parameter, zero at first, held in the order in which a walk visits the parameters. Of the
+/// parameter's own type: T, or double in a model of float that keeps some parameters wider (`in_double`).
 ///
 /// A walk is a callable that takes a visitor and calls it as visitor(name, w, dw) for each parameter, always in the same
 /// order: `[&](auto&& update) { layer.for_each_parameter(grads, update); head.for_each_parameter(more, update); }`.
@@ -60,7 +61,7 @@ class optimiser_memory {
     walk([&](std::string_view name, auto& w, const auto& dw) {
       const index here = visited++;
       check(owner, here, name, w, dw);  // again: a walk that is not the same twice must not write out of bounds
-      change(name, w, dw, slots_[here].moments.data());
+      change(name, w, dw, moments_of<typename std::remove_cvref_t<decltype(w)>::Scalar>(slots_[here]).data());
     });
     ++steps_;
   }
@@ -74,12 +75,22 @@ class optimiser_memory {
     index rows;
     index cols;
     scratch<T> moments;
+    scratch<double> wide_moments;  // instead, for a parameter of double in a model of float
   };
+
+  template <class S>
+  static scratch<S>& moments_of(slot& one) {
+    if constexpr (std::is_same_v<S, T>)
+      return one.moments;
+    else
+      return one.wide_moments;
+  }
 
   template <class W, class G>
   void check(const char* owner, index here, std::string_view name, const W& w, const G& dw) {
     static_assert(visits<W> && visits<G>,
                   "headgate: the walk visits matrices of another type than the optimiser's headgate::matrix<T>");
+    using S = typename W::Scalar;
     if (dw.rows() != w.rows() || dw.cols() != w.cols())
       refuse(owner, ": the gradient of '", name, "' is ", dw.rows(), " x ", dw.cols(), ", the parameter ", w.rows(),
              " x ", w.cols());
@@ -87,14 +98,16 @@ class optimiser_memory {
       if (steps_ > 0)
         refuse(owner, ": the walk visits '", name, "' (", w.rows(), " x ", w.cols(), ") after the ", here,
                " parameters of the first step");
-      slot fresh{std::string(name), w.rows(), w.cols(), {}};
-      fresh.moments.zero(Moments, w.size());
+      slot fresh{std::string(name), w.rows(), w.cols(), {}, {}};
+      moments_of<S>(fresh).zero(Moments, w.size());
       slots_.push_back(std::move(fresh));
     }
-    const slot& known = slots_[here];
+    slot& known = slots_[here];
     if (w.rows() != known.rows || w.cols() != known.cols || name != known.name)
       refuse(owner, ": parameter ", here, " is '", name, "' (", w.rows(), " x ", w.cols(),
              "), at the first step it was '", known.name, "' (", known.rows, " x ", known.cols, ")");
+    if (moments_of<S>(known).size() != Moments * w.size())
+      refuse(owner, ": parameter '", name, "' has elements of ", sizeof(S), " bytes, at the first step it had others");
   }
 
   array<slot> slots_;

@@ -39,14 +39,14 @@ struct sgd {
     check_not_negative("sgd", "weight_decay", weight_decay);
     if (nesterov && momentum == 0.0) refuse("sgd: nesterov is on and momentum is 0, it must be above 0");
 
-    memory.step("sgd::step", walk, [this](std::string_view name, auto& w, const auto& dw, T* moments) {
-      const T decay = decays(name, w.rows(), w.cols()) ? static_cast<T>(weight_decay) : T{0};
+    memory.step("sgd::step", walk, [this]<class S>(std::string_view name, auto& w, const auto& dw, S* moments) {
+      const double decay = decays(name, w.rows(), w.cols()) ? weight_decay : 0.0;
       const auto change = [this, decay]<class Batch>(Batch& p, const Batch& dp, std::array<Batch, 1>& velocity) {
-        const Batch mu(static_cast<T>(momentum));
-        const Batch gradient = xsimd::fma(Batch(decay), p, dp);
+        const Batch mu(static_cast<S>(momentum));
+        const Batch gradient = xsimd::fma(Batch(static_cast<S>(decay)), p, dp);
         velocity[0] = xsimd::fma(mu, velocity[0], gradient);
         const Batch direction = nesterov ? xsimd::fma(mu, velocity[0], gradient) : velocity[0];
-        p = xsimd::fnma(Batch(static_cast<T>(rate)), direction, p);
+        p = xsimd::fnma(Batch(static_cast<S>(rate)), direction, p);
       };
       update_elementwise<1>(change, w.size(), w.data(), dw.data(), moments);
     });

@@ -67,10 +67,10 @@ matrix<typename Policy::scalar> flattened(typename Policy::params& p) {
   using T = typename Policy::scalar;
   matrix<T> column(0, 1);
   field_path path;
-  const auto append = [&](std::string_view, const auto& w) {
+  const auto append = [&](std::string_view, const auto& w) {  // of the policy's scalar type, or wider
     const index before = column.rows();
     column.conservativeResize(before + w.size(), 1);
-    for (index i = 0; i < w.size(); ++i) column(before + i, 0) = w.data()[i];
+    for (index i = 0; i < w.size(); ++i) column(before + i, 0) = static_cast<T>(w.data()[i]);
   };
   for_each_field<Policy, fields_of::training>(path, append, p);
   return column;
@@ -79,7 +79,7 @@ matrix<typename Policy::scalar> flattened(typename Policy::params& p) {
 template <class Policy>
 void set_parameters(typename Policy::params& p, typename Policy::scalar value) {
   field_path path;
-  const auto set = [&](std::string_view, auto& w) { w.setConstant(value); };
+  const auto set = [&]<class S>(std::string_view, matrix<S>& w) { w.setConstant(static_cast<S>(value)); };
   for_each_field<Policy, fields_of::storage>(path, set, p);
 }
 

@@ -134,10 +134,10 @@ template <class T = double>
 /// Moves every trained parameter away from its initial value, so that nothing is left at a zero that hides an error.
 template <class Policy>
 void disturb(typename Policy::params& p, const random_stream& stream, double scale = 0.3) {
-  using T = typename Policy::scalar;
   field_path path;
   std::uint64_t id = 0;
-  const auto move = [&](std::string_view, auto& w) {
+  const auto move = [&](std::string_view, auto& w) {  // of the policy's scalar type, or wider
+    using T = typename std::remove_cvref_t<decltype(w)>::Scalar;
     w += static_cast<T>(scale) * random_matrix<T>(w.rows(), w.cols(), stream.channel(id++));
   };
   for_each_field<Policy, fields_of::training>(path, move, p);
