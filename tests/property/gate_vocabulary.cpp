@@ -273,7 +273,7 @@ TEST_CASE("MiniMax-M2: sigmoid, bias, over the sum without an epsilon", "[proper
 
 TEST_CASE("ERNIE 4.5, Hunyuan: softmax, perhaps a bias, over the sum but not less than an epsilon",
           "[property][gates][vocabulary]") {
-  for (const double epsilon : {1e-12, 0.4})  // the second acts
+  for (const double epsilon : {1e-12, 0.9})  // the second acts
     check(routed_by<hg::softmax, biased<hg::top_k<>>, hg::renormalised_at_least<double>>{.select = {.select = {.k = 3}},
                                                                                          .weigh = {.epsilon = epsilon}},
           [epsilon](const reals& z, const reals& bias) {
@@ -398,4 +398,23 @@ TEST_CASE("each composition keeps the edge rules", "[property][gates][vocabulary
                           hg::rounded_to<hg::bf16, hg::renormalised>>{{.select = {.k = k}}},
                 k);
   }
+}
+
+TEST_CASE("a gate of one expert sends everything to it", "[property][gates][vocabulary]") {
+  const auto only = [](const auto& gate) {
+    auto one = copying(gate);
+    hg::matrix<double> z(3, 1);
+    z << -1e4, 0.5, 1e4;
+    const auto w = dense_weights(one(z));
+    CHECK(one.r.assignments.size() == 3);
+    one.backward(z, hg::matrix<double>::Ones(3, 1));
+    CHECK(one.dx.allFinite());
+    return w(1, 0);
+  };
+  using one_head = hg::linear_head<double, 1, 1>;
+  using limit = hg::adjusted<hg::group_limit<hg::group_max>, hg::top_k<1>>;
+  CHECK(only(hg::gate<one_head, hg::softmax, limit, hg::renormalised>{}) == 1);
+  CHECK(only(hg::gate<one_head, hg::sigmoid_score, biased<limit>, hg::raw>{}) == Approx(logistic_of(0.5)));
+  CHECK(only(hg::gate<one_head, hg::sqrt_softplus_score, hg::ranked, hg::renormalised>{}) == 1);
+  CHECK(only(hg::gate<one_head, hg::logits_score, hg::top_k<1>, hg::softmax_of_selected>{}) == 1);
 }

@@ -89,8 +89,12 @@ struct group_limit {
         ++kept;
         continue;
       }
-      for (index e = g * size; e < (g + 1) * size; ++e)
-        if (masked == group_mask::minus_infinity || s[e] != lowest) s[e] = masked == group_mask::zero ? T{0} : lowest;
+      T* const other = s + g * size;
+      if (masked == group_mask::minus_infinity)
+        std::fill_n(other, size, lowest);
+      else
+        std::replace_if(
+            other, other + size, [](T x) { return x != lowest; }, T{0});
     }
   }
 };

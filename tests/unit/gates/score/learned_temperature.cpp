@@ -96,15 +96,15 @@ TEST_CASE("learned_temperature refuses an initial temperature that is zero, nega
 TEST_CASE("learned_temperature gives experts that are switched off the score 0 and no gradient",
           "[gates][score][learned_temperature]") {
   const double off = -std::numeric_limits<double>::infinity();
-  const auto z = rows_of({{1, off, 0.5, -1}, {off, off, off, off}});
-  const hg::matrix<double> ds = random_matrix(2, 4, {7}), none = hg::matrix<double>::Zero(2, 2);
+  const auto with_off = rows_of({{1, off, 0.5, -1}, {off, off, off, off}});
+  const hg::matrix<double> weights = random_matrix(2, 4, {7}), none = hg::matrix<double>::Zero(2, 2);
   const auto check = [&](auto score) {
     scored one(score, hg::gate_shape{2, 4});
-    const auto s = one.forward(z);
+    const auto s = one.forward(with_off);
     CHECK(s(0, 1) == 0);
     CHECK(s.row(0).sum() == Approx(1));
     CHECK(s.row(1).isZero(0));
-    one.backward(none, z, ds);
+    one.backward(none, with_off, weights);
     CHECK(one.dz.allFinite());
     CHECK(one.dz(0, 1) == 0);
     CHECK(one.dz.row(1).isZero(0));
