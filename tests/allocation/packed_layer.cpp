@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // After a first pass of a size, a packed layer allocates nothing.
+#include <headgate/experts/constant.hpp>
 #include <headgate/experts/ffn.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/experts/linear.hpp>
+#include <headgate/experts/sigmoid_gated.hpp>
+#include <headgate/experts/with_free_experts.hpp>
 #include <headgate/gates/named.hpp>
 #include <headgate/packed_layer.hpp>
 #include <headgate/parallel/thread_pool.hpp>
@@ -99,6 +102,12 @@ TEST_CASE("with reserved memory the first pass allocates nothing, and the plan t
   check_first_pass(with_shared, pool);
   check_first_pass(ragged, pool);
   check_first_pass(linear, pool);
+  const hg::layer on_input{gate, expert, hg::sigmoid_gated{expert}, 1,
+                           hg::layer_options{.weight_on = hg::weight_on::input}};
+  check_first_pass(on_input, pool);
+  const hg::layer free{gate, hg::with_free_experts{expert, 2, 1},
+                       hg::constant_expert<float>{.model = 63, .outputs = 63}, 1};
+  check_first_pass(free, pool);
 }
 
 namespace {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/core/matrix.hpp>
 #include <headgate/kernels/combined_product.hpp>
 #include <headgate/parallel/thread_pool.hpp>
 #include <headgate/reference/combined_product.hpp>
@@ -181,4 +182,37 @@ TEST_CASE("tasks own whole panels, all of them for one thread, and some for ever
       if (panels >= workers) CHECK((panels + owned - 1) / owned >= workers);
       if (panels >= 8 * workers) CHECK(owned % (workers == 1 ? 1 : 4) == 0);
     }
+}
+
+TEMPLATE_TEST_CASE("an identity adds the rows of its A, column for column, with any executor",
+                   "[kernels][combined_product]", float, double) {
+  using T = TestType;
+  for (const hg::index cols : odd) {
+    CAPTURE(cols);
+    numbers next(static_cast<std::uint64_t>(cols));
+    guarded<T> x(4, cols, 1, 2), start(3, cols), w(3, 1);
+    for (auto* m : {&x, &start, &w}) m->fill([&] { return next.within(T{1}); });
+    const hg::index from[] = {3, 0, 3}, to[] = {2, 2, 0};
+    k::product<T> written;  // of no depth: its bias is what each row starts with
+    written.rows = 3, written.cols = cols, written.a_depth_stride = 1, written.bias = start.row();
+    written.b = start.row();  // not read
+    k::product<T> rows;
+    rows.rows = 3, rows.a = x.view().data, rows.a_rows = from, rows.a_row_stride = x.view().stride;
+    const T weights[] = {T(0.3), T(-0.7), T(1.9)};
+    const k::combined_term<T> terms[] = {{written}, {rows, to, weights, true}};
+    hg::matrix<T> expected(3, cols), y(3, cols);
+    for (hg::index c = 0; c < cols; ++c) {
+      for (hg::index r = 0; r < 3; ++r) expected(r, c) = start.row()[c];
+      for (int i = 0; i < 3; ++i) expected(to[i], c) = fused(weights[i], x.view()(from[i], c), expected(to[i], c));
+    }
+    const auto check = [&](const auto& executor) {
+      hg::scratch<T> memory;
+      y.setConstant(not_a_number<T>);
+      k::combined_product(std::span<const k::combined_term<T>>(terms), hg::view_of(y), executor, memory);
+      CHECK(same_bits(hg::view_of(std::as_const(y)), hg::view_of(std::as_const(expected))));
+    };
+    check(hg::run_sequentially);
+    check(two_threads());
+    check(shuffled{3, 1});
+  }
 }
