@@ -5,7 +5,6 @@
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
 #include <headgate/core/matrix.hpp>
-#include <headgate/core/weights.hpp>
 #include <headgate/kernels/column_sums.hpp>
 #include <headgate/kernels/gemm.hpp>
 #include <headgate/routing/groups.hpp>
@@ -22,17 +21,16 @@ template <class T>
 }
 
 /// y_s = x_row(s) w' [+ b] for every slot s with the matrix w of its expert. Keeps the list of products, so that later
-/// passes do not allocate. `Params` is an expert's params; weight (`weights<T>`) and bias (`matrix<T>`) name its members, and
-/// an empty bias is none.
+/// passes do not allocate. `Params` is an expert's params; weight (`weights<T>` or `matrix<T>`) and bias (`matrix<T>`) name
+/// its members, and an empty bias is none.
 template <class T, class Params>
 class projection {
  public:
-  using member = weights<T> Params::*;
   using bias_member = matrix<T> Params::*;
 
-  template <class Pass, class... Finish>
-  void forward(std::span<const Params> p, const row_groups& g, view<const T> x, member weight, bias_member bias,
-               view<T> y, const Pass& pass, const Finish&... finish) {
+  template <class Weight, class Pass, class... Finish>
+  void forward(std::span<const Params> p, const row_groups& g, view<const T> x, Weight Params::*weight,
+               bias_member bias, view<T> y, const Pass& pass, const Finish&... finish) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {
       const Params& of_expert = p[static_cast<std::size_t>(e)];
@@ -43,9 +41,9 @@ class projection {
   }
 
   /// The pair x w' and x v' with the experts' two matrices w and v: no y, the finish gets both sums.
-  template <class Pass, class Finish>
-  void forward_pair(std::span<const Params> p, const row_groups& g, view<const T> x, member w, bias_member w_bias,
-                    member v, bias_member v_bias, const Pass& pass, const Finish& finish) {
+  template <class Weight, class Pass, class Finish>
+  void forward_pair(std::span<const Params> p, const row_groups& g, view<const T> x, Weight Params::*w,
+                    bias_member w_bias, Weight Params::*v, bias_member v_bias, const Pass& pass, const Finish& finish) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {
       const Params& of_expert = p[static_cast<std::size_t>(e)];
@@ -57,9 +55,9 @@ class projection {
   }
 
   /// dx_s = dy_s w.
-  template <class Pass, class... Finish>
-  void backward_input(std::span<const Params> p, const row_groups& g, view<const T> dy, member weight, view<T> dx,
-                      const Pass& pass, const Finish&... finish) {
+  template <class Weight, class Pass, class... Finish>
+  void backward_input(std::span<const Params> p, const row_groups& g, view<const T> dy, Weight Params::*weight,
+                      view<T> dx, const Pass& pass, const Finish&... finish) {
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e)
       products_[e] = {
@@ -68,9 +66,9 @@ class projection {
   }
 
   /// dx_s = dy_s w + dz_s v.
-  template <class Pass>
-  void backward_input_pair(std::span<const Params> p, const row_groups& g, view<const T> dy, member w, view<const T> dz,
-                           member v, view<T> dx, const Pass& pass) {
+  template <class Weight, class Pass>
+  void backward_input_pair(std::span<const Params> p, const row_groups& g, view<const T> dy, Weight Params::*w,
+                           view<const T> dz, Weight Params::*v, view<T> dx, const Pass& pass) {
     sums_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {
       const Params& of_expert = p[static_cast<std::size_t>(e)];
@@ -81,9 +79,9 @@ class projection {
   }
 
   /// dw += dy' x and db += sum of dy over each expert's slots. Nothing where dp is empty.
-  template <class Pass>
-  void backward_weight(std::span<Params> dp, const row_groups& g, view<const T> dy, view<const T> x, member weight,
-                       bias_member bias, const Pass& pass) {
+  template <class Weight, class Pass>
+  void backward_weight(std::span<Params> dp, const row_groups& g, view<const T> dy, view<const T> x,
+                       Weight Params::*weight, bias_member bias, const Pass& pass) {
     if (dp.empty()) return;
     products_.resize(g.count);
     for (index e = 0; e < g.count; ++e) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/projection.hpp>
 #include <headgate/parallel/pass.hpp>
 
@@ -11,8 +12,7 @@ using namespace headgate_test;
 namespace {
 
 struct params {
-  hg::weights<double> weight;
-  hg::matrix<double> bias;
+  hg::matrix<double> weight, bias;
 };
 
 /// Two experts without rows around one with three, from a list, and one with two.

@@ -57,7 +57,7 @@ std::string pages(std::size_t count) {
   return text;
 }
 
-#if defined(__linux__)
+#if HEADGATE_HAS_MMAP && defined(__linux__)
 /// Memory of this process that is in use, in bytes.
 hg::index resident() {
   std::ifstream status("/proc/self/status");
