@@ -105,6 +105,34 @@ TEST_CASE("Elements are read as they are or widened exactly", "[io][safetensors_
   CHECK_THROWS_WITH(file.read(*file.find("i32"), narrow), contains("tensor 'i32' is I32, expected F32"));
 }
 
+TEST_CASE("A file of 10^5 tensors is opened, and each is found and read", "[io][safetensors_file]") {
+  const int count = 100'000;
+  std::string header = "{", data;
+  for (int i = count - 1; i >= 0; --i) {  // in the order of no name and no place
+    header += (header.size() == 1 ? "\"t" : ",\"t") + std::to_string(i) +
+              R"(":{"dtype":"U8","shape":[1],"data_offsets":[)" + std::to_string(i) + "," + std::to_string(i + 1) +
+              "]}";
+    data += static_cast<char>((count - 1 - i) % 251);
+  }
+  const test_file on_disk(file_of(header + "}", data));
+  hg::safetensors_file file(on_disk.path);
+  REQUIRE(file.tensors().size() == static_cast<std::size_t>(count));
+  int wrong = 0;
+  for (int i = 0; i < count; i += 97) {
+    const hg::tensor_description* const tensor = file.find("t" + std::to_string(i));
+    REQUIRE(tensor != nullptr);
+    char byte = 0;
+    file.read_raw(*tensor, &byte);
+    if (byte != static_cast<char>(i % 251)) ++wrong;
+  }
+  CHECK(wrong == 0);
+  CHECK(file.find("t100000") == nullptr);
+  CHECK_THROWS_WITH(open(file_of(header + R"(,"t7":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", data)),
+                    contains("the header names 't7' twice"));
+  CHECK_THROWS_WITH(open(file_of(header + R"(,"x":{"dtype":"U8","shape":[2],"data_offsets":[5000,5002]}})", data)),
+                    contains("of the data, inside the tensor that ends at 500"));
+}
+
 TEST_CASE("Widening reads tensors longer than its buffer", "[io][safetensors_file]") {
   const int count = 10001;
   std::string data;
