@@ -57,9 +57,10 @@ struct layer_parameters {
 template <class Gate, class Expert, class Shared>
 void check_ready(const Gate& gate, const Expert& expert, const Shared& shared,
                  const layer_parameters<Gate, Expert, Shared>& ready) {
-  if (ready.experts.size() != experts_of(gate))
-    refuse("layer: the parameters are of ", ready.experts.size(),
-           " experts, the gate says experts = ", experts_of(gate));
+  const index experts = experts_of(gate);
+  if (const index wanted = parameterised_of(expert, experts); ready.experts.size() != wanted)
+    refuse("layer: the parameters are of ", ready.experts.size(), " experts, the gate says experts = ", experts,
+           wanted < experts ? sentence(", of which ", wanted, " have parameters") : "");
   field_path path;
   const auto compare = [](const char* with) {
     return [with](std::string_view name, const auto& w, const auto& like) {

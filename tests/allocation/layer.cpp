@@ -50,6 +50,12 @@ TEMPLATE_TEST_CASE("the second pass of a top-k layer allocates nothing", "[alloc
   using T = TestType;
   check_gate<T>(hg::topk_gate<T>{.head = {.model = 24, .experts = 6}, .select = {.k = 2}});
   check_gate<T>(hg::balanced_sigmoid_gate<T>{.head = {.model = 24, .experts = 6}, .select = {.k = 3}});
+  check_gate<T>(hg::sparsemixer_gate<T>{.head = {.model = 24, .experts = 6}});
+}
+
+TEST_CASE("the second pass of a layer with a router in double allocates nothing", "[allocation]") {
+  check_gate<float>(
+      hg::in_double<hg::noisy_topk_gate<double>>{.gate = {.head = {.model = 24, .experts = 6}, .select = {.k = 2}}});
 }
 
 TEMPLATE_TEST_CASE("the second pass of a noisy or dense layer allocates nothing", "[allocation]", float, double) {
@@ -76,7 +82,7 @@ TEMPLATE_TEST_CASE("losses, low-rank and frozen experts and dropping tokens allo
   };
   check_second_pass(layer, hg::run_sequentially, accumulating, hg::entropy_bonus<T>{});
   CHECK(counts.total() == 3 * 60 * 2);
-  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability})
+  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
     check_second_pass(hg::layer{hg::softmax_topk_gate<T>{.head = {.model = 24, .experts = 6}, .select = {.k = 2}},
                                 hg::linear_expert<T>{.model = 24, .outputs = 9}, 1,
                                 hg::layer_options{.capacity = {.factor = 0.5, .drop = rule}}},

@@ -58,3 +58,24 @@ TEST_CASE("ReLU passes below the largest allocate nothing", "[allocation]") {
 TEST_CASE("AdaMoLE passes below the largest allocate nothing", "[allocation]") {
   check_ragged(hg::adamole_gate<float>{.head = {.model = 24, .experts = 6}});
 }
+
+TEST_CASE("passes that drop second experts at random allocate nothing after one that kept them all", "[allocation]") {
+  using T = float;
+  hg::layer layer{hg::gshard_gate<T>{.gate = {.head = {.model = 24, .experts = 6}}, .threshold = 1e-30},
+                  hg::swiglu_expert<T>{.model = 24, .hidden = 40}, 1};
+  decltype(layer)::tape tape;
+  auto grads = layer.zero_gradients();
+  hg::matrix<T> y, dx;
+  const auto x = random_matrix<T>(60, 24, {2}), dy = random_matrix<T>(60, 24, {3});
+  const auto train = [&] {
+    layer.forward(x, y, tape);
+    layer.backward(x, dy, tape, dx, grads, hg::switch_balance<T>{});
+  };
+  train();
+  CHECK(tape.plan.slots() == 120);
+  layer.gate().threshold = 0.8;
+  for (int step = 0; step < 5; ++step) {
+    CHECK(allocations_of(train) == 0);
+    CHECK(tape.plan.slots() < 120);
+  }
+}

@@ -22,8 +22,13 @@ TEST_CASE("relu_gate with every expert and routing losses has the right gradient
   check_with_every_expert_and_loss(hg::relu_gate<double>{.head = {.model = model, .experts = experts}});
 }
 
+TEST_CASE("gshard_gate with every expert and routing losses has the right gradients", "[layer][gradient]") {
+  check_with_every_expert_and_loss(
+      hg::gshard_gate<double>{.gate = {.head = {.model = model, .experts = experts}}, .threshold = 0.8});
+}
+
 TEST_CASE("a layer that drops tokens and has three losses has the right gradients", "[layer][gradient]") {
-  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability})
+  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
     check_disturbed(
         hg::layer{hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}},
                   hg::swiglu_expert<double>{.model = model, .hidden = 3},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Gates by name: each is one composition of stages. Write `hg::topk_gate<float>{.head = {.model = 64, .experts = 8},
+// Gates by name: each is one composition of stages, or a whole gate. Write `hg::topk_gate<float>{.head = {.model = 64, .experts = 8},
 // .select = {.k = 2}}`, or give the sizes at compile time: `hg::topk_gate<float, 64, 8, 2>{}`.
 #pragma once
 
@@ -27,6 +27,9 @@
 #include <headgate/gates/weigh/sigmoid_of_selected.hpp>
 #include <headgate/gates/weigh/softmax_of_selected.hpp>
 #include <headgate/gates/weigh/wrappers.hpp>
+#include <headgate/gates/whole/in_double.hpp>
+#include <headgate/gates/whole/random_second.hpp>
+#include <headgate/gates/whole/sparsemixer.hpp>
 
 #include <concepts>
 
@@ -93,6 +96,15 @@ using top_p_gate = gate<linear_head<T, Model, Experts>, softmax, top_p<T>, raw>;
 /// Every expert with a positive logit, weighted by it; perhaps none.
 template <std::floating_point T, index Model = dynamic, index Experts = dynamic>
 using relu_gate = gate<linear_head<T, Model, Experts>, relu_score, positive, raw>;
+
+/// GShard's top-2 gate with a random second expert (Lepikhin et al. 2020, arXiv:2006.16668, Algorithm 1: threshold = 0.5;
+/// ST-MoE, Zoph et al. 2022, arXiv:2202.08906: 0.2). Its capacity drops `by_choice`.
+template <std::floating_point T, index Model = dynamic, index Experts = dynamic>
+using gshard_gate = random_second<renormalised_topk_gate<T, Model, Experts, 2>>;
+
+/// Phi-3.5-MoE's gate: SparseMixer-v2 (Liu et al. 2023, arXiv:2310.00811).
+template <std::floating_point T, index Model = dynamic, index Experts = dynamic>
+using sparsemixer_gate = sparsemixer<linear_head<T, Model, Experts>>;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

@@ -68,7 +68,8 @@ class optimiser_memory {
 
  private:
   template <class M>
-  static constexpr bool visits = std::is_same_v<M, matrix<T>> || std::is_same_v<M, weights<T>>;
+  static constexpr bool visits = is_parameter_matrix<M> &&
+                                 (std::is_same_v<typename M::Scalar, T> || std::is_same_v<typename M::Scalar, double>);
 
   struct slot {
     std::string name;

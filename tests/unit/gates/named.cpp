@@ -91,3 +91,14 @@ TEST_CASE("a named gate refuses the options that its stages refuse", "[gates][na
                     "top_p: mass is -1, it must be at least 0");
   CHECK_THROWS_WITH((hg::topk_gate<double, 6, 4, 5>{}.check()), "top_k: k is 5, the gate has 4 experts");
 }
+
+TEST_CASE("gshard_gate keeps every promise of a gate", "[gates][named]") {
+  CHECK(check_gate(hg::gshard_gate<double>{.gate = {.head = {.model = 6, .experts = 4}}, .threshold = 0.5}));
+  CHECK(check_gate(hg::gshard_gate<double, 6, 4>{}));
+}
+
+TEST_CASE("sparsemixer_gate keeps every promise of a gate", "[gates][named]") {
+  CHECK(check_gate(hg::sparsemixer_gate<double>{.head = {.model = 6, .experts = 4}, .jitter = 0.3},
+                   {.differentiable_in_training = false}));
+  CHECK(check_gate(hg::sparsemixer_gate<double, 6, 4>{}, {.differentiable_in_training = false}));
+}

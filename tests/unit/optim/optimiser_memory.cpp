@@ -161,3 +161,35 @@ TEST_CASE("The two ready-made choices of what decays differ for parameters of on
   CHECK_FALSE(hg::decay_matrices("bias", 1, 8));
   CHECK(hg::decay_matrices("up", 8, 8));
 }
+
+TEST_CASE("An optimiser's memory for float also holds moments of double, for parameters of double",
+          "[optim][optimiser_memory]") {
+  hg::matrix<float> narrow = hg::matrix<float>::Zero(2, 3), dnarrow = narrow;
+  hg::matrix<double> wide = hg::matrix<double>::Zero(1, 5), dwide = wide;
+  hg::optimiser_memory<float, 2> memory;
+  const auto walk = [&](auto&& visit) {
+    visit("narrow", narrow, dnarrow);
+    visit("wide", wide, dwide);
+  };
+  const auto add = []<class S>(std::string_view, auto& w, const auto&, S* moments) {
+    for (hg::index i = 0; i < 2 * w.size(); ++i) moments[i] += static_cast<S>(0.1);
+    for (hg::index i = 0; i < w.size(); ++i) w.data()[i] = moments[i] + moments[w.size() + i];
+  };
+  memory.step("test::step", walk, add);
+  memory.step("test::step", walk, add);
+  CHECK((narrow.array() == 2 * (0.1F + 0.1F)).all());
+  CHECK((wide.array() == 2 * (0.1 + 0.1)).all());
+}
+
+TEST_CASE("An optimiser's memory refuses a parameter whose elements have become wider", "[optim][optimiser_memory]") {
+  hg::matrix<float> narrow = hg::matrix<float>::Zero(2, 3), dnarrow = narrow;
+  hg::matrix<double> wide = hg::matrix<double>::Zero(2, 3), dwide = wide;
+  hg::optimiser_memory<float, 1> memory;
+  const auto nothing = [](std::string_view, auto&, const auto&, auto*) {};
+  const auto walk_narrow = [&](auto&& visit) { visit("w", narrow, dnarrow); };
+  const auto walk_wide = [&](auto&& visit) { visit("w", wide, dwide); };
+  memory.step("test::step", walk_narrow, nothing);
+  CHECK_THROWS_WITH(memory.step("test::step", walk_wide, nothing),
+                    "test::step: parameter 'w' has elements of 8 bytes, at the first step it had others");
+  CHECK(memory.steps() == 1);
+}
