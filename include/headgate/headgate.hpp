@@ -30,4 +30,7 @@
 #include <headgate/optim/schedules.hpp>
 #include <headgate/optim/sgd.hpp>
 #include <headgate/packed_layer.hpp>
+#include <headgate/routing/routing_trace.hpp>
+#include <headgate/routing/telemetry.hpp>
+#include <headgate/routing/telemetry_table.hpp>
 #include <headgate/version.hpp>

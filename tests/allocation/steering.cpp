@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// After a first pass of a size, a steered pass allocates nothing, and neither does its backward.
+// After a first pass of a size, a steered pass allocates nothing, and neither do its backward and its telemetry.
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
 #include <headgate/packed_layer.hpp>
 #include <headgate/parallel/thread_pool.hpp>
+#include <headgate/routing/telemetry.hpp>
 
 #include "allocation/counting_new.hpp"
 #include "support/layer_checks.hpp"
@@ -20,6 +21,7 @@ void check_second_pass(const Gate& gate, const hg::steering<float>& how, const E
   typename decltype(hg::layer{layer})::tape tape;
   memory.steering = tape.steering = how;
   auto grads = layer.zero_gradients();
+  hg::routing_telemetry telemetry;
   hg::matrix<float> y, dx;
   const auto x = random_matrix<float>(60, 24, {1}), dy = random_matrix<float>(60, 24, {2});
   const auto pass = [&] {
@@ -27,6 +29,7 @@ void check_second_pass(const Gate& gate, const hg::steering<float>& how, const E
     layer.forward(executor, x, y, tape);
     layer.backward(executor, x, dy, tape, dx, grads);
     tape.random = {};
+    telemetry.add(tape.routing, tape.plan);
   };
   CHECK(allocations_of(pass) > 0);
   CHECK(allocations_of(pass) == 0);
