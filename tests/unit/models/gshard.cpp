@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/models/gshard.hpp>
+
+#include "support/catch.hpp"
+#include "support/oracle_checks.hpp"
+
+#include <string>
+
+using namespace headgate_test;
+
+namespace {
+
+/// No checkpoints of these families have names that everyone knows: we give them some.
+struct named_gshard : hg::gshard {
+  template <class Parameters, class F>
+  static void tensors(const shape& s, Parameters& p, const F& f) {
+    f(p.gate.head.weight, hg::whole("gate.weight", s.experts, s.model));
+    for (hg::index e = 0; e < s.experts; ++e) {
+      const std::string prefix = "experts." + std::to_string(e) + ".";
+      f(p.experts[e].up, hg::whole(prefix + "up", s.hidden, s.model));
+      f(p.experts[e].down, hg::whole(prefix + "down", s.model, s.hidden));
+    }
+  }
+};
+
+struct named_st_moe : hg::st_moe {
+  template <class Parameters, class F>
+  static void tensors(const shape& s, Parameters& p, const F& f) {
+    f(p.gate.head.weight, hg::whole("gate.weight", s.experts, s.model));
+    for (hg::index e = 0; e < s.experts; ++e) {
+      const std::string prefix = "experts." + std::to_string(e) + ".";
+      f(p.experts[e].gate, hg::whole(prefix + "gate", s.hidden, s.model));
+      f(p.experts[e].up, hg::whole(prefix + "up", s.hidden, s.model));
+      f(p.experts[e].down, hg::whole(prefix + "down", s.model, s.hidden));
+    }
+  }
+};
+
+}  // namespace
+
+// `capacity_factor` is of tokens, not of assignments, as in the authors' code: int(tokens * factor / experts), at least 4.
+
+TEST_CASE("GShard: the block computes what its rule says", "[models][gshard]") {
+  // 12 tokens: 4 for each expert; 40 tokens: 20, and 13
+  compare_with_oracle<named_gshard>({.model = 6, .hidden = 5, .experts = 4, .capacity_factor = 2}, published::gshard,
+                                    {.capacity_factor = 2}, 1);
+  compare_with_oracle<named_gshard>({.model = 6, .hidden = 5, .experts = 6, .capacity_factor = 2}, published::gshard,
+                                    {.capacity_factor = 2}, 2);
+}
+
+TEST_CASE("GShard: a small capacity drops second choices before first ones", "[models][gshard]") {
+  compare_with_oracle<named_gshard>({.model = 6, .hidden = 5, .experts = 4, .capacity_factor = 1.25}, published::gshard,
+                                    {.capacity_factor = 1.25}, 3);
+  compare_with_oracle<named_gshard>({.model = 6, .hidden = 5, .experts = 3, .capacity_factor = 0.5}, published::gshard,
+                                    {.capacity_factor = 0.5}, 4);
+}
+
+TEST_CASE("ST-MoE: GShard's routing over GEGLU experts", "[models][gshard]") {
+  compare_with_oracle<named_st_moe>({.model = 6, .hidden = 5, .experts = 4, .capacity_factor = 1.25}, published::st_moe,
+                                    {.capacity_factor = 1.25}, 5);
+}
