@@ -47,7 +47,7 @@ struct hunyuan {
         .expert = {.model = s.model, .hidden = s.hidden},
         .shared = {.model = s.model, .hidden = s.shared_hidden}};
     if (s.drops)
-      p.options.capacity = {.factor = 1, .minimum = s.k, .drop = drop::by_choice, .rounding = rounding::down};
+      p.options.capacity = {.factor = 1, .minimum = s.k, .drop = drop::by_choice, .round = rounding::down};
     return p;
   }
 
