@@ -70,7 +70,8 @@ TEMPLATE_TEST_CASE("the product as a pair activation has the bits of the bilinea
   bank pair(hg::glu_expert<TestType, product>{.model = 19, .hidden = 37});
   bank single(hg::bilinear_expert<TestType>{.model = 19, .hidden = 37});
   CHECK(same_matrix(pair.forward(), single.forward()));
-  auto dp = pair.zero_gradients(), dq = single.zero_gradients();
+  auto dp = pair.zero_gradients();
+  auto dq = single.zero_gradients();
   CHECK(same_matrix(pair.backward(dp), single.backward(dq)));
   for (std::size_t e = 0; e < dp.size(); ++e)
     CHECK((same_matrix(dp[e].gate, dq[e].gate) && same_matrix(dp[e].up, dq[e].up)));

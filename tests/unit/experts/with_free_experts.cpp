@@ -22,8 +22,8 @@ struct mixed_bank : bank<Expert> {
   }
 };
 
-const hg::with_free_experts swiglu{
-    .expert = hg::swiglu_expert<double>{.model = 5, .hidden = 7}, .identities = 2, .zeros = 2};
+const hg::with_free_experts<hg::swiglu_expert<double>> swiglu{
+    .expert = {.model = 5, .hidden = 7}, .identities = 2, .zeros = 2};
 
 }  // namespace
 
