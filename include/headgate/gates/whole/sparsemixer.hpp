@@ -172,8 +172,8 @@ struct sparsemixer {
     const T largest = s[best], most = T{2} * jitter;
     for (index e = 0; e < n; ++e) {
       // A NaN (0 / 0, or an expert that is off) is not above the threshold.
-      const bool far = (largest - s[e]) / (std::max)(std::abs(s[e]), largest) > most;
-      g[e] = e == taken || far ? off : s[e];
+      const bool distant = (largest - s[e]) / (std::max)(std::abs(s[e]), largest) > most;
+      g[e] = e == taken || distant ? off : s[e];
     }
     return best;
   }
