@@ -23,7 +23,6 @@
 #include <headgate/losses/router_z.hpp>
 #include <headgate/losses/selection_bias.hpp>
 #include <headgate/losses/switch_balance.hpp>
-#include <headgate/models/model_config.hpp>
 #include <headgate/norms/rms_norm.hpp>
 #include <headgate/optim/adamw.hpp>
 #include <headgate/optim/clip_gradient_norm.hpp>
