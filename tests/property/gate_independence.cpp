@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // In evaluation a token's routing does not depend on its batch: bit for bit, for every named gate, for float and for
 // batches of 1 to 200 tokens in any order.
+#include <headgate/core/bf16.hpp>
 #include <headgate/gates/named.hpp>
 
 #include "support/gate_checks.hpp"
@@ -41,6 +42,21 @@ TEST_CASE("the routing of the top-k gates does not depend on the batch", "[prope
   check_independent(hg::noisy_topk_gate<float>{.head = {.model = model, .experts = experts}, .select = {.k = 2}});
   check_independent(hg::sigmoid_gate<float>{.head = {.model = model, .experts = experts}, .select = {.k = 4}});
   check_independent(hg::balanced_sigmoid_gate<float>{.head = {.model = model, .experts = experts}, .select = {.k = 4}});
+}
+
+TEST_CASE("the routing of gates with groups, biases and casts does not depend on the batch",
+          "[property][gates][independence]") {
+  using limited = hg::adjusted<hg::group_limit<hg::top_two_sum>, hg::top_k<>>;
+  using deepseek_v3 =
+      hg::gate<hg::linear_head<float>, hg::sigmoid_score, hg::adjusted<hg::selection_bias<float>, limited>,
+               hg::scaled<float, hg::renormalised_plus<float>>>;
+  check_independent(deepseek_v3{.head = {.model = model, .experts = 12},
+                                .select = {.select = {.adjust = {.groups = 3, .keep = 2}, .select = {.k = 4}}},
+                                .weigh = {.factor = 2.5F}});
+  using dbrx = hg::gate<hg::linear_head<float>, hg::rounded_score<hg::bf16, hg::softmax>, hg::top_k<>,
+                        hg::rounded_to<hg::bf16, hg::norm_divided<float>>>;
+  check_independent(
+      dbrx{.head = {.model = model, .experts = experts}, .select = {.k = 4}, .weigh = {.weigh = {.p = 2}}});
 }
 
 TEST_CASE("the routing of the dense gates does not depend on the batch", "[property][gates][independence]") {

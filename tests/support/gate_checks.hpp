@@ -187,7 +187,8 @@ hg::testing::gradient_report check_weigh_gradients(const Weigh& weigh, hg::matri
   };
   loss();
   const double* const read = s.data();
-  weigh.backward(read, static_cast<const double*>(w.data()), n, dw.data(), ds.data());
+  hg::matrix<double> copy_of_w = w, copy_of_dw = dw;  // a stage that wraps another may overwrite them
+  weigh.backward(read, copy_of_w.data(), n, copy_of_dw.data(), ds.data());
   ds.array() -= 1;
   double untouched = 5;
   weigh.forward(read, hg::index{0}, &untouched);

@@ -10,9 +10,9 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/gates/row_memory.hpp>
-#include <headgate/gates/row_steps.hpp>
 #include <headgate/gates/stages.hpp>
 #include <headgate/gates/steered_rows.hpp>
+#include <headgate/gates/weighing.hpp>
 #include <headgate/kernels/finite.hpp>
 #include <headgate/parallel/pass.hpp>
 #include <headgate/routing/routing.hpp>
@@ -32,7 +32,8 @@ inline namespace HEADGATE_ABI {
 ///
 ///   hg::gate{hg::linear_head<float>{.model = 64, .experts = 8}, hg::softmax{}, hg::top_k<>{.k = 2}, hg::renormalised{}}
 ///
-/// Selection carries no gradient. Logits that are NaN or infinite are refused, with the token and the expert.
+/// Selection carries no gradient. A logit of -infinity switches its expert off for this token: it ranks below all others,
+/// and if it is named all the same, it has the weight 0 and no gradient. NaN and +infinity are refused, with their place.
 template <class Head, class Score, class Select, class Weigh>
 struct gate {
   using scalar = typename Head::scalar;
@@ -118,7 +119,8 @@ struct gate {
     r.scores_are = Score::kind;
     c.steered.start(pass.steering);
     if (c.steered.used) pass.steering->check(r.tokens, experts());
-    if (score_has_cache || c.steered.used) check_logits(r, kernels::first_not_finite(view_of_logits(r)));
+    if (score_has_cache || c.steered.used)
+      check_logits(r, kernels::first_nan_or_plus_infinity_in_row(r.logits.data(), r.logits.size()));
     if (c.steered.used) pass.steering->switch_off(r.logits.block());
     if constexpr (score_has_cache) score.forward(p.score, x, view_of_logits(r), r.scores.block(), c.score, pass);
     if (const index workers = pass.executor.workers(); c.memory.size() < workers) c.memory.resize(workers);
@@ -144,7 +146,7 @@ struct gate {
   template <class Executor>
   void backward(const params& p, in<T> x, const routing<T>& r, cache& c, routing_gradient<T>& d, out<T> dx, params& dp,
                 const pass<T, Executor>& pass) const {
-    if (!c.steered.weights_are_recorded) detail::weigh_backward(weigh, r, c.first, c.memory[0], d);
+    if (!c.steered.weights_are_recorded) detail::weigh_backward(weigh, r, c.first.data(), c.memory[0], d);
     const view<const T> ds = d.scores.block();
     if constexpr (requires { typename Score::cache; })
       score.backward(p.score, x, r.logits.block(), r.scores.block(), ds, d.logits.block(), dx, dp.score, c.score, pass);
@@ -173,7 +175,7 @@ struct gate {
   static void check_logits(const routing<T>& r, index bad) {
     if (bad < 0) return;
     refuse("gate::route: the router logit of token ", bad / r.experts, " for expert ", bad % r.experts, " is ",
-           r.logits.data()[bad], ", logits must be finite");
+           r.logits.data()[bad], ", logits must be finite, or -inf for an expert that is switched off");
   }
 
   /// All that follows the head for the tokens [first, last). Stops at what is to be refused, and remembers the token.
@@ -182,26 +184,21 @@ struct gate {
     const index rows = detail::rows_of(detail::elements_per_block, experts());
     for (; first < last; first += rows) {
       const index end = (std::min)(first + rows, last);
-      if constexpr (!score_has_cache) {
-        const view<const T> z = view_of_logits(r).middle_rows(first, end - first);
-        // The rows lie one after the other: to look at them as one leaves no rest of a vector at each row's end.
-        if (const index bad = kernels::first_not_finite_in_row(z.data, z.rows * z.cols); bad >= 0)
-          return memory.refuse_token(first + bad / experts());
-        score.forward(z, r.scores.block().middle_rows(first, end - first));
-      }
+      const view<const T> z = view_of_logits(r).middle_rows(first, end - first);
+      if (const index bad = memory.first_bad_logit(z); bad >= 0) return memory.refuse_token(first + bad / experts());
+      if constexpr (!score_has_cache) score.forward(z, r.scores.block().middle_rows(first, end - first));
       if constexpr (count_is_known) {
         // Stage after stage, because each has its own chain of waiting operations, and the processor overlaps the more
         // rows the shorter that is: 8 experts take 15.6 ns a token where a row goes through all stages, and 10.
         const index count = select.count(experts());
         index* ids = memory.ids.data();
         for (index t = first; t < end; ++t, ids += count)
-          if (select_row(p, r.scores.row(t), ids, memory) != count) return memory.refuse_token(t);
+          if (select_row(p, r, t, ids, memory) != count) return memory.refuse_token(t);
         const index refused = detail::with_constant(count, [&](auto constant) {
           const index* named = memory.ids.data();
           for (index t = first; t < end; ++t, named += constant) {
-            if (!detail::names_experts_once<Select>(memory, t, named, constant, experts())) return t;
-            detail::weigh_row(weigh, static_cast<const T*>(r.scores.row(t)), named, constant, memory, t,
-                              r.assignments.data() + t * constant);
+            if (!memory.template names_once<Select>(t, named, constant, experts())) return t;
+            detail::weigh_row(weigh, r, t, named, constant, memory, r.assignments.data() + t * constant);
             c.first[t + 1] = (t + 1) * constant;
           }
           return index{-1};
@@ -210,39 +207,37 @@ struct gate {
       } else {
         index* const ids = memory.ids.data();
         for (index t = first; t < end; ++t) {
-          const index count = select_row(p, r.scores.row(t), ids, memory);
-          if (!detail::names_experts_once<Select>(memory, t, ids, count, experts())) return memory.refuse_token(t);
+          const index count = select_row(p, r, t, ids, memory);
+          if (!memory.template names_once<Select>(t, ids, count, experts())) return memory.refuse_token(t);
           const index before = r.assignments.size();
           r.assignments.resize_for_overwrite(before + count);
-          detail::weigh_row(weigh, static_cast<const T*>(r.scores.row(t)), ids, count, memory, t,
-                            r.assignments.data() + before);
+          detail::weigh_row(weigh, r, t, ids, count, memory, r.assignments.data() + before);
           c.first[t + 1] = before + count;
         }
       }
     }
   }
 
-  index select_row(const params& p, const T* s, index* ids, detail::row_memory<T>& memory) const {
-    return select_row(select, p, s, ids, memory);
+  index select_row(const params& p, const routing<T>& r, index token, index* ids, detail::row_memory<T>& memory) const {
+    return select_from(select, p, memory.scores_to_select(r.logits.row(token), r.scores.row(token), experts()), ids,
+                       memory);
   }
-  template <class Selection>
-  index select_row(const Selection& from, const params& p, const T* s, index* ids,
-                   detail::row_memory<T>& memory) const {
+  index select_from(const Select& by, const params& p, const T* s, index* ids, detail::row_memory<T>& memory) const {
     if constexpr (requires { typename Select::params; })
-      return from(p.select, s, experts(), ids, memory.row.data());
+      return by(p.select, s, experts(), ids, memory.row.data());
     else
-      return from(s, experts(), ids);
+      return by(s, experts(), ids);
   }
 
   /// All that follows the head, on the calling thread and not a template of the executor: compiled once for each gate.
   void route_steered(const params& p, routing<T>& r, cache& c, const steering<T>& how) const {
     if constexpr (!score_has_cache) score.forward(view_of_logits(r), r.scores.block());
     detail::row_memory<T>& memory = c.memory[0];
-    const auto run = [&](const auto& from) {
-      detail::check_stage(from, {model(), experts()});
-      const auto choose = [&](const T* s, index* ids) { return select_row(from, p, s, ids, memory); };
-      const auto weigh_one = [&](const T* s, const index* ids, index count, index token, assignment<T>* to) {
-        detail::weigh_row(weigh, s, ids, count, memory, token, to);
+    const auto run = [&](const Select& by) {
+      detail::check_stage(by, {model(), experts()});
+      const auto choose = [&](const T* s, index* ids) { return select_from(by, p, s, ids, memory); };
+      const auto weigh_one = [&](const index* ids, index count, index token, assignment<T>* to) {
+        detail::weigh_row(weigh, r, token, ids, count, memory, to);
       };
       detail::steered_rows<T>(how, r, c.first, c.steered)
           .run(memory.ids.data(), memory.named_by.data(), choose, weigh_one);
@@ -260,11 +255,11 @@ struct gate {
     for (const detail::row_memory<T>& memory : c.memory)
       if (memory.refused >= 0) token = (std::min)(token, memory.refused);
     r.assignments.clear();
-    const index bad = kernels::first_not_finite(view_of_logits(r).middle_rows(token, 1));
-    check_logits(r, bad < 0 ? bad : token * experts() + bad);
     detail::row_memory<T>& memory = c.memory[0];
     memory.reset(experts(), 0);
-    const index count = select_row(p, r.scores.row(token), memory.ids.data(), memory);
+    const index bad = memory.first_bad_logit(view_of_logits(r).middle_rows(token, 1));
+    check_logits(r, bad < 0 ? bad : token * experts() + bad);
+    const index count = select_row(p, r, token, memory.ids.data(), memory);
     if (count < 0 || count > experts())
       refuse("gate::route: the selection names ", count, " experts for token ", token, ", the gate has ", experts());
     for (index i = 0; i < count; ++i) {

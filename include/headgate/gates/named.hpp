@@ -10,14 +10,23 @@
 #include <headgate/gates/score/elementwise.hpp>
 #include <headgate/gates/score/gumbel_softmax.hpp>
 #include <headgate/gates/score/learned_temperature.hpp>
+#include <headgate/gates/score/rounded_score.hpp>
 #include <headgate/gates/score/softmax.hpp>
+#include <headgate/gates/score/sqrt_softplus.hpp>
+#include <headgate/gates/select/adjusted.hpp>
 #include <headgate/gates/select/all_experts.hpp>
+#include <headgate/gates/select/group_limit.hpp>
+#include <headgate/gates/select/ranked.hpp>
+#include <headgate/gates/select/selection_bias.hpp>
 #include <headgate/gates/select/threshold.hpp>
 #include <headgate/gates/select/top_k.hpp>
 #include <headgate/gates/select/top_p.hpp>
+#include <headgate/gates/weigh/norm_divided.hpp>
 #include <headgate/gates/weigh/raw.hpp>
 #include <headgate/gates/weigh/renormalised.hpp>
+#include <headgate/gates/weigh/sigmoid_of_selected.hpp>
 #include <headgate/gates/weigh/softmax_of_selected.hpp>
+#include <headgate/gates/weigh/wrappers.hpp>
 
 #include <concepts>
 

@@ -33,7 +33,7 @@ struct steered_memory {
 /// Fills the assignments of a record whose logits and scores are there.
 ///
 ///   choose(scores, ids) -> count               the selection of one token, the `skip` best first
-///   weigh(scores, ids, count, token, to)       writes count assignments
+///   weigh(ids, count, token, to)               writes count assignments
 ///
 /// An expert that is off scores -infinity for the selection, so that no bias of the selection brings it back, and what
 /// is named of them all the same goes without assignment.
@@ -51,7 +51,7 @@ class steered_rows {
       const index before = r_.assignments.size();
       r_.assignments.resize_for_overwrite(before + count);
       assignment<T>* const to = r_.assignments.data() + before;
-      weigh(static_cast<const T*>(r_.scores.row(t)), static_cast<const index*>(ids), count, t, to);
+      weigh(static_cast<const index*>(ids), count, t, to);
       if (memory_.weights_are_recorded) {
         const std::span<const T> recorded = how_.forced->weights_of(t);
         for (index i = 0; i < count; ++i) to[i].weight = recorded[static_cast<std::size_t>(i)];

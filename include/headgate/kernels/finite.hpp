@@ -45,6 +45,24 @@ template <class Arch = xsimd::default_arch, class T>
   return -1;
 }
 
+/// True if x is -infinity, by its bits too: the logit of an expert that is switched off.
+template <class T>
+[[nodiscard]] bool is_minus_infinity(T x) {
+  return std::bit_cast<detail::bits_of<T>>(x) == std::bit_cast<detail::bits_of<T>>(-std::numeric_limits<T>::infinity());
+}
+
+/// The first column of a row of n elements that is NaN or +infinity; -1 if there is none.
+template <class Arch = xsimd::default_arch, class T>
+[[nodiscard]] index first_nan_or_plus_infinity_in_row(const T* x, index n) {
+  for (index i = 0; i < n; ++i) {
+    const index next = first_not_finite_in_row<Arch>(x + i, n - i);
+    if (next < 0) return -1;
+    i += next;
+    if (!is_minus_infinity(x[i])) return i;
+  }
+  return -1;
+}
+
 /// The first NaN or infinity of x (rows x cols) as row * cols + column, in reading order; -1 if there is none.
 template <class Arch = xsimd::default_arch, class T>
 [[nodiscard]] index first_not_finite(view<T> x) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <headgate/config.hpp>
+#include <headgate/kernels/finite.hpp>
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/losses/recorded.hpp>
 #include <headgate/losses/token_mask.hpp>
@@ -18,7 +19,7 @@ inline namespace HEADGATE_ABI {
 ///   L = weight mean_t (log sum_i exp z_ti)^2
 ///
 /// z are the recorded logits, with the noise of a noisy gate, and get the gradient. The default weight gives the plain
-/// loss; the paper trains with 1e-3.
+/// loss; the paper trains with 1e-3. A token whose experts are all switched off (-inf) adds nothing.
 template <class T>
 struct router_z {
   T weight = T{1};
@@ -37,6 +38,7 @@ struct router_z {
       const T* z = r.logits.row(t);
       kernels::softmax_row(z, p, r.experts);
       const T log_sum = kernels::log_sum_exp_row(z, r.experts);
+      if (kernels::is_minus_infinity(log_sum)) continue;  // all experts are switched off
       value += static_cast<double>(log_sum * log_sum);
       T* dz = d.logits.row(t);
       for (index i = 0; i < r.experts; ++i) dz[i] += scale * T{2} * log_sum * p[i];

@@ -13,11 +13,16 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace reference {
 
-/// p_j = exp(z_j - m) / sum_i exp(z_i - m) with m = max_i z_i, which keeps every exponential at most 1.
+/// p_j = exp(z_j - m) / sum_i exp(z_i - m) with m = max_i z_i, which keeps every exponential at most 1. Zeros where all z are
+/// -inf.
 template <class T>
 void softmax_row(const T* z, T* p, index n) {
   if (n == 0) return;
   const T largest = *std::max_element(z, z + n);
+  if (largest == -std::numeric_limits<T>::infinity()) {
+    std::fill_n(p, n, T{0});
+    return;
+  }
   T sum = 0;
   for (index j = 0; j < n; ++j) {
     p[j] = std::exp(z[j] - largest);
@@ -30,7 +35,7 @@ void softmax_row(const T* z, T* p, index n) {
 template <class T>
 void softmax_row_at(const T* z, T temperature, T* p, index n) {
   if (n == 0) return;
-  const T largest = *std::max_element(z, z + n);
+  const T largest = (std::max)(*std::max_element(z, z + n), std::numeric_limits<T>::lowest());
   for (index j = 0; j < n; ++j) p[j] = (z[j] - largest) / temperature;
   softmax_row(static_cast<const T*>(p), p, n);
 }

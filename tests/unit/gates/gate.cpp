@@ -147,7 +147,7 @@ TEST_CASE("a gate refuses sizes that make no sense, with both numbers", "[gates]
   CHECK_THROWS_WITH(gate(random_matrix(2, 5, {3})), "gate::route: x has 5 columns, the gate was built for model = 4");
 }
 
-TEST_CASE("a gate refuses logits that are NaN or infinite, naming token and expert, and works again afterwards",
+TEST_CASE("a gate refuses logits that are NaN or plus infinity, naming token and expert, and works again afterwards",
           "[gates][gate]") {
   routed gate(gate_of(1, 3, 2));
   gate.p.head.weight << 1, 2, 3;
@@ -155,11 +155,12 @@ TEST_CASE("a gate refuses logits that are NaN or infinite, naming token and expe
   const auto expected = dense_weights(gate(x));
 
   gate.p.head.weight(1, 0) = std::numeric_limits<double>::quiet_NaN();
-  CHECK_THROWS_WITH(gate(x),
-                    contains("the router logit of token 0 for expert 1 is") && contains("nan, logits must be finite"));
+  CHECK_THROWS_WITH(gate(x), contains("the router logit of token 0 for expert 1 is") &&
+                                 contains("nan, logits must be finite, or -inf for an expert that is switched off"));
   gate.p.head.weight(1, 0) = 1e308;  // 2e308 is infinite
   CHECK_THROWS_WITH(gate(x), contains("the router logit of token 2 for expert 1 is inf, logits must be finite"));
-  CHECK_THROWS_WITH(gate(rows_of({{1}, {-2}})), contains("token 1 for expert 1 is -inf"));
+  CHECK_NOTHROW(gate(rows_of({{1}, {-2}})));  // -inf
+  CHECK_THROWS_WITH(gate(rows_of({{-2}, {2}})), contains("token 1 for expert 1 is inf"));
 
   gate.p.head.weight(1, 0) = 2;
   CHECK(dense_weights(gate(x)) == expected);
@@ -262,13 +263,62 @@ TEST_CASE("with any executor the first bad token of a large batch is refused", "
   const hg::thread_pool pool(3);
   CHECK(said(pool).empty());
   for (const hg::index token : {8999, 6200, 2731}) {
-    gate.r.logits(token, 1) = -std::numeric_limits<double>::infinity();
+    gate.r.logits(token, 0) = -std::numeric_limits<double>::infinity();
+    gate.r.logits(token, 1) = std::numeric_limits<double>::infinity();
     const std::string expected =
-        hg::sentence("gate::route: the router logit of token ", token, " for expert 1 is -inf, logits must be finite");
+        hg::sentence("gate::route: the router logit of token ", token,
+                     " for expert 1 is inf, logits must be finite, or -inf for an expert that is switched off");
     CHECK(said(hg::run_sequentially) == expected);
     CHECK(said(pool) == expected);
     CHECK(said(shuffled{3, 5}) == expected);
   }
+}
+
+TEST_CASE("an expert whose logit is minus infinity is switched off", "[gates][gate]") {
+  constexpr double off = -std::numeric_limits<double>::infinity();
+  // Expert 1 has the highest bias, expert 2 the highest score that a selection sees.
+  hg::gate stages{hg::linear_head<double>{.model = 4, .experts = 4}, hg::sigmoid_score{},
+                  hg::biased_top_k<double>{.k = 2}, hg::renormalised{}};
+  routed gate(stages);
+  const hg::matrix<double> x = hg::matrix<double>::Ones(3, 4);
+  gate.p.select.selection_bias << 0, 9, 0, 0;
+  gate.r.reset(3, 4);
+  const auto z = rows_of({{-800, off, 1, off}, {off, off, off, off}, {-1, 0, 1, 2}});
+  std::copy_n(z.data(), z.size(), gate.r.logits.resize(3, 4).data);
+  hg::scratch<double> memory;
+  const hg::pass<double> pass{hg::run_sequentially, memory};
+  gate.gate.route_logits(gate.p, x, gate.r, gate.cache, pass);
+  // Before what is switched off comes even a score of 0.
+  CHECK(experts_of_token(gate.r, 0) == std::vector<hg::index>{2, 0});
+  CHECK(experts_of_token(gate.r, 1) == std::vector<hg::index>{0, 1});
+  CHECK(experts_of_token(gate.r, 2) == std::vector<hg::index>{1, 3});
+  const auto w = dense_weights(gate.r);
+  CHECK(w.row(0) == rows_of({{0, 0, 1, 0}}));
+  CHECK(w.row(1).isZero(0));
+  CHECK(w(2, 1) == Approx(0.5 / (0.5 + 1 / (1 + std::exp(-2)))));
+
+  gate.d.reset(gate.r);
+  for (hg::index i = 0; i < gate.d.weights.size(); ++i) gate.d.weights.data()[i] = 1 + static_cast<double>(i);
+  gate.dx = hg::matrix<double>::Zero(3, 4);
+  gate.dp.head.weight.setZero(4, 4);
+  gate.gate.backward(gate.p, x, gate.r, gate.cache, gate.d, gate.dx, gate.dp, pass);
+  CHECK(gate.dx.allFinite());
+  CHECK(gate.dp.head.weight.allFinite());
+  CHECK(gate.dx.row(1).isZero(0));
+  CHECK(gate.d.logits(0, 1) == 0);
+  CHECK(gate.d.logits(2, 1) != 0);
+}
+
+TEST_CASE("a token's routing has the same bits beside tokens with experts switched off", "[gates][gate]") {
+  routed gate(gate_of(5, 5, 3));
+  const auto x = random_matrix(4, 5, {1});
+  const auto expected = dense_weights(gate(x));
+  gate.r.logits(2, 1) = -std::numeric_limits<double>::infinity();
+  hg::scratch<double> memory;
+  gate.gate.route_logits(gate.p, x, gate.r, gate.cache, hg::pass<double>{hg::run_sequentially, memory});
+  const auto w = dense_weights(gate.r);
+  for (const hg::index t : {0, 1, 3}) CHECK(w.row(t) == expected.row(t));
+  CHECK(w(2, 1) == 0);
 }
 
 TEST_CASE("the fields of a gate are those of its stages", "[gates][gate]") {

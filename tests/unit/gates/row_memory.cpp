@@ -3,6 +3,10 @@
 
 #include "support/catch.hpp"
 
+#include <cmath>
+#include <limits>
+#include <vector>
+
 namespace hg = headgate;
 
 TEST_CASE("a block has one row at least, however many experts", "[gates][row_memory]") {
@@ -29,4 +33,40 @@ TEST_CASE("the memory of a worker remembers its first refused token until it is 
   memory.reset(4, 0);
   CHECK(memory.refused == -1);
   CHECK(memory.named_by[2] == -1);
+}
+
+TEST_CASE("the memory of a worker finds logits that are refused, and remembers whether experts are switched off",
+          "[gates][row_memory]") {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  hg::detail::row_memory<double> memory;
+  memory.reset(3, 0);
+  double z[] = {1, 2, 3, 4, 5, 6};
+  const double s[] = {7, 8, 9};
+  const hg::view<const double> block(z, 2, 3);
+  CHECK(memory.first_bad_logit(block) == -1);
+  CHECK_FALSE(memory.some_are_off);
+  CHECK(memory.scores_to_select(z, s, 3) == s);
+  z[1] = -infinity;
+  CHECK(memory.first_bad_logit(block) == -1);
+  CHECK(memory.some_are_off);
+  const double* const seen = memory.scores_to_select(z, s, 3);
+  CHECK(std::vector<double>(seen, seen + 3) == std::vector<double>{7, -infinity, 9});
+  z[4] = infinity;
+  CHECK(memory.first_bad_logit(block) == 4);
+  z[4] = std::nan("");
+  CHECK(memory.first_bad_logit(block) == 4);
+}
+
+TEST_CASE("what a selection names is checked", "[gates][row_memory]") {
+  struct some {};
+  headgate::detail::row_memory<double> memory;
+  memory.reset(3, 0);
+  const headgate::index right[] = {2, 0, 1}, twice[] = {2, 2}, beyond[] = {3}, negative[] = {-1};
+  CHECK(memory.names_once<some>(0, right, 3, 3));
+  CHECK(memory.names_once<some>(1, right, 0, 3));
+  CHECK(!memory.names_once<some>(2, twice, 2, 3));
+  CHECK(!memory.names_once<some>(3, beyond, 1, 3));
+  CHECK(!memory.names_once<some>(4, negative, 1, 3));
+  CHECK(!memory.names_once<some>(5, right, 4, 3));
+  CHECK(!memory.names_once<some>(6, right, -1, 3));
 }

@@ -66,3 +66,24 @@ TEMPLATE_TEST_CASE("is_finite knows the two kinds of number that are not", "[ker
   CHECK_FALSE(k::is_finite(infinity<TestType>));
   CHECK_FALSE(k::is_finite(not_a_number<TestType>));
 }
+
+TEMPLATE_TEST_CASE("first_nan_or_plus_infinity_in_row passes minus infinity over", "[kernels][finite]", float, double) {
+  for (hg::index n = 0; n <= longest_row<TestType>; ++n) {
+    guarded<TestType> x(1, n);
+    for (const TestType good : {TestType{1}, -infinity<TestType>}) {
+      x.fill([&] { return good; });
+      REQUIRE(k::first_nan_or_plus_infinity_in_row(x.row(), n) == -1);
+      for (hg::index place = 0; place < n; ++place)
+        for (const TestType bad : {not_a_number<TestType>, -not_a_number<TestType>, infinity<TestType>}) {
+          x.fill([&] { return good; });
+          x(0, place) = bad;
+          if (place > 0) x(0, place / 2) = -infinity<TestType>;
+          if (place + 1 < n) x(0, n - 1) = bad;
+          REQUIRE(k::first_nan_or_plus_infinity_in_row(x.row(), n) == place);
+        }
+    }
+  }
+  CHECK(k::is_minus_infinity(-infinity<TestType>));
+  for (const TestType other : {infinity<TestType>, not_a_number<TestType>, std::numeric_limits<TestType>::lowest()})
+    CHECK_FALSE(k::is_minus_infinity(other));
+}

@@ -4,6 +4,8 @@
 #include "support/catch.hpp"
 #include "unit/losses/records.hpp"
 
+#include <limits>
+
 namespace hg = headgate;
 using namespace headgate_test;
 
@@ -36,6 +38,16 @@ TEST_CASE("router_z is zero where the exponentials sum to one", "[losses][router
 TEST_CASE("large logits do not overflow router_z", "[losses][router_z]") {
   CHECK(value_of(hg::router_z<double>{}, with_logits({{1000, -1000}, {-1000, -1000}})) ==
         Approx((1e6 + std::pow(std::log(2.0) - 1000, 2)) / 2).epsilon(1e-13));
+}
+
+TEST_CASE("experts that are switched off leave router_z and its gradient finite", "[losses][router_z]") {
+  const double off = -std::numeric_limits<double>::infinity();
+  const auto r = with_logits({{1, off}, {off, off}});
+  routing_gradient<double> d;
+  d.reset(r);
+  CHECK(hg::router_z<double>{}(r, d) == 0.5);
+  CHECK(d.logits(0, 0) == 1);
+  for (const hg::index i : {1, 2, 3}) CHECK(d.logits.data()[i] == 0);
 }
 
 TEST_CASE("the gradient of router_z agrees with differences", "[losses][router_z]") {

@@ -8,6 +8,7 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/kernels/finite.hpp>
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/routing/routing.hpp>
 
@@ -67,7 +68,7 @@ struct gumbel_softmax {
         const index best = std::max_element(soft, soft + z.cols) - soft;
         kernels::softmax_row_at(static_cast<const T*>(soft), temperature, soft, z.cols);
         if (hard)
-          s(t, best) += share;
+          s(t, best) += kernels::is_minus_infinity(z(t, best)) ? T{0} : share;  // all are switched off
         else
           for (index e = 0; e < z.cols; ++e) s(t, e) += share * soft[e];
       }

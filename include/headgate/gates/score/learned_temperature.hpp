@@ -10,6 +10,7 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/kernels/finite.hpp>
 #include <headgate/kernels/reduce.hpp>
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/routing/routing.hpp>
@@ -64,7 +65,7 @@ struct learned_temperature {
   template <class Pass>
   void forward(const params& p, in<T>, view<const T> z, view<T> s, cache&, const Pass&) const {
     for (index t = 0; t < z.rows; ++t) {
-      for (index e = 0; e < z.cols; ++e) s(t, e) = activation.value(z(t, e)) + offset(p, e);
+      for (index e = 0; e < z.cols; ++e) s(t, e) = before_temperature(p, z(t, e), e);
       kernels::softmax_row_at(static_cast<const T*>(s.row(t)), temperature(p), s.row(t), z.cols);
     }
   }
@@ -78,10 +79,11 @@ struct learned_temperature {
     for (index t = 0; t < z.rows; ++t) {
       const view<T> v = c.v.resize(1, z.cols);
       const view<T> du = c.du.zero(1, z.cols);
-      for (index e = 0; e < z.cols; ++e) v(0, e) = activation.value(z(t, e)) + offset(p, e);
+      for (index e = 0; e < z.cols; ++e) v(0, e) = before_temperature(p, z(t, e), e);
       const T largest = kernels::max_row(static_cast<const T*>(v.data), z.cols);
       kernels::softmax_backward_row(s.row(t), ds.row(t), du.data, z.cols);
       for (index e = 0; e < z.cols; ++e) {
+        if (kernels::is_minus_infinity(z(t, e))) continue;
         // Kept finite: an expert that the temperature rules out has du = 0, and 0 * inf is no gradient.
         const T u = (std::max)((v(0, e) - largest) / tau, std::numeric_limits<T>::lowest());
         dz(t, e) += du(0, e) / tau * activation.derivative(z(t, e));
@@ -96,6 +98,10 @@ struct learned_temperature {
   static T temperature(const params& p) {
     using limits = std::numeric_limits<T>;
     return std::clamp(std::exp(p.log_temperature(0, 0)), (limits::min)(), (limits::max)());
+  }
+  /// activation(z) + offset; an expert that is switched off stays so.
+  [[nodiscard]] T before_temperature(const params& p, T z, index e) const {
+    return kernels::is_minus_infinity(z) ? z : activation.value(z) + offset(p, e);
   }
   static T offset([[maybe_unused]] const params& p, [[maybe_unused]] index e) {
     if constexpr (has_offset)

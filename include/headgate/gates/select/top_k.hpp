@@ -5,12 +5,12 @@
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
 #include <headgate/core/extent.hpp>
-#include <headgate/core/field.hpp>
-#include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/gates/select/selection_bias.hpp>
 #include <headgate/gates/stages.hpp>
 #include <headgate/kernels/topk.hpp>
 
+#include <algorithm>
 #include <concepts>
 
 namespace headgate {
@@ -30,11 +30,10 @@ struct top_k {
 
   void check(gate_shape shape) const { detail::check_k("top_k", k, shape.experts); }
 
-  /// The same selection of another number of experts.
-  [[nodiscard]] top_k<> with_k(index other) const { return {.k = other}; }
-
   static constexpr bool names_each_once = true;
   [[nodiscard]] index count(index /*experts*/) const { return k; }
+  /// The same selection of another k; a static one refuses it.
+  [[nodiscard]] top_k with_k(index other) const { return {.k = other}; }
 
   template <class T>
   index operator()(const T* s, index experts, index* ids) const {
@@ -44,31 +43,30 @@ struct top_k {
 };
 
 /// Selects the k experts of highest score + selection_bias; the weights do not see the bias
-/// (Wang et al. 2024, arXiv:2408.15664, eq. 3; DeepSeek-AI 2024, arXiv:2412.19437, eq. 16).
-///
-/// selection_bias (1 x experts) starts at zero, is saved with the parameters and gets no gradient:
-/// `update_selection_bias` moves it.
+/// (Wang et al. 2024, arXiv:2408.15664, eq. 3; DeepSeek-AI 2024, arXiv:2412.19437, eq. 16). That is
+/// `adjusted<selection_bias<T>, top_k<K>>`, with k and the bias one level higher.
 template <std::floating_point T, index K = dynamic>
 struct biased_top_k {
-  struct params {
-    matrix<T> selection_bias;
-  };
-  static constexpr auto fields = std::tuple{buffer_field{"selection_bias", &params::selection_bias}};
+  using params = typename selection_bias<T>::params;
+  static constexpr auto fields = selection_bias<T>::fields;
 
   HEADGATE_NO_UNIQUE_ADDRESS extent<K> k{};
 
   void check(gate_shape shape) const { detail::check_k("biased_top_k", k, shape.experts); }
 
-  [[nodiscard]] params init(gate_shape shape, std::mt19937_64&) const { return {matrix<T>::Zero(1, shape.experts)}; }
+  [[nodiscard]] params init(gate_shape shape, std::mt19937_64& generator) const {
+    return selection_bias<T>{}.init(shape, generator);
+  }
 
   static constexpr bool names_each_once = true;
   [[nodiscard]] index count(index /*experts*/) const { return k; }
+  [[nodiscard]] biased_top_k with_k(index other) const { return {.k = other}; }
 
   /// `biased` is working memory for one row.
   index operator()(const params& p, const T* s, index experts, index* ids, T* biased) const {
-    for (index e = 0; e < experts; ++e) biased[e] = s[e] + p.selection_bias(0, e);
-    kernels::topk_row(biased, experts, index{k}, ids);
-    return k;
+    std::copy_n(s, experts, biased);
+    selection_bias<T>{}(p, biased, experts, nullptr, nullptr);
+    return top_k<K>{.k = index{k}}(static_cast<const T*>(biased), experts, ids);
   }
 };
 

@@ -7,11 +7,13 @@
 #include <headgate/gates/stages.hpp>
 #include <headgate/kernels/topk.hpp>
 
+#include <limits>
+
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// Selects the shortest prefix of the experts, best first, whose scores sum to more than `mass`; at least one, and all of
-/// them if mass >= 1. Ties go to the lower expert index. The scores are a distribution.
+/// them that are not switched off (-inf) if mass >= 1. Ties go to the lower expert index. The scores are a distribution.
 template <class T>
 struct top_p {
   T mass = T(0.4);
@@ -22,13 +24,15 @@ struct top_p {
 
   index operator()(const T* s, index experts, index* ids) const {
     kernels::topk_row(s, experts, experts, ids);
-    if (mass >= T{1}) return experts;  // rounding may carry the sum of a few above 1
+    index on = experts;  // what is switched off stands last
+    while (on > 1 && s[ids[on - 1]] == -std::numeric_limits<T>::infinity()) --on;
+    if (mass >= T{1}) return on;  // rounding may carry the sum of a few above 1
     T sum{0};
-    for (index n = 0; n < experts; ++n) {
+    for (index n = 0; n < on; ++n) {
       sum += s[ids[n]];
       if (sum > mass) return n + 1;
     }
-    return experts;
+    return on;
   }
 };
 

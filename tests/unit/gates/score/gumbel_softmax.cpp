@@ -3,6 +3,8 @@
 
 #include "support/gate_checks.hpp"
 
+#include <limits>
+
 namespace hg = headgate;
 using namespace headgate_test;
 using gumbel_softmax = hg::gumbel_softmax<double>;
@@ -102,4 +104,22 @@ TEST_CASE("gumbel_softmax refuses options that make no sense", "[gates][score][g
   CHECK_THROWS_WITH(check({.temperature = std::numeric_limits<double>::quiet_NaN()}), contains("temperature is"));
   CHECK_THROWS_WITH(check({.samples = -1}), "gumbel_softmax: samples is -1, it must be at least 0");
   CHECK_NOTHROW(check({.samples = 0}));
+}
+
+TEST_CASE("gumbel_softmax gives experts that are switched off the score 0 and no gradient", "[gates][score][gumbel]") {
+  const double off = -std::numeric_limits<double>::infinity();
+  const auto z = rows_of({{1, off, 0.5, -1}, {off, off, off, off}});
+  const hg::matrix<double> ds = random_matrix(2, 4, {7}), none = hg::matrix<double>::Zero(2, 2);
+  for (const bool hard : {false, true})
+    for (const bool with_noise : {false, true}) {
+      scored one(gumbel_softmax{.hard = hard}, shape);
+      one.training = with_noise;
+      const auto s = one.forward(z);
+      CHECK(s(0, 1) == 0);
+      CHECK(s.row(0).sum() == Approx(1));
+      CHECK(s.row(1).isZero(0));
+      one.backward(none, z, ds);
+      CHECK(one.dz.allFinite());
+      CHECK(one.dz(0, 1) == 0);
+    }
 }

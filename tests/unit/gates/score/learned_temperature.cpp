@@ -92,3 +92,24 @@ TEST_CASE("learned_temperature refuses an initial temperature that is zero, nega
   CHECK_THROWS_WITH(check(std::numeric_limits<double>::quiet_NaN()), contains("initial_temperature is"));
   CHECK_THROWS_WITH(check(std::numeric_limits<double>::infinity()), contains("initial_temperature is inf"));
 }
+
+TEST_CASE("learned_temperature gives experts that are switched off the score 0 and no gradient",
+          "[gates][score][learned_temperature]") {
+  const double off = -std::numeric_limits<double>::infinity();
+  const auto with_off = rows_of({{1, off, 0.5, -1}, {off, off, off, off}});
+  const hg::matrix<double> weights = random_matrix(2, 4, {7}), none = hg::matrix<double>::Zero(2, 2);
+  const auto check = [&](auto score) {
+    scored one(score, hg::gate_shape{2, 4});
+    const auto s = one.forward(with_off);
+    CHECK(s(0, 1) == 0);
+    CHECK(s.row(0).sum() == Approx(1));
+    CHECK(s.row(1).isZero(0));
+    one.backward(none, with_off, weights);
+    CHECK(one.dz.allFinite());
+    CHECK(one.dz(0, 1) == 0);
+    CHECK(one.dz.row(1).isZero(0));
+    CHECK(one.dp.log_temperature.allFinite());
+  };
+  check(hg::learned_temperature<double>{});
+  check(hg::learned_temperature<double, hg::sigmoid>{});
+}

@@ -61,3 +61,11 @@ TEST_CASE("the bias of biased_top_k is stored but not trained", "[gates][select]
   CHECK(trained == 0);
   CHECK(stored == 1);
 }
+
+TEST_CASE("selections of k take another k, static ones only their own", "[gates][select][top_k]") {
+  CHECK(selected(hg::top_k<>{.k = 1}.with_k(2), {1, 2, 3}) == ids{2, 1});
+  CHECK(selected(hg::top_k<2>{}.with_k(2), {1, 2, 3}) == ids{2, 1});
+  CHECK_THROWS_WITH(hg::top_k<2>{}.with_k(3), contains("the run-time size 3 contradicts the compile-time size 2"));
+  CHECK(hg::biased_top_k<float>{.k = 1}.with_k(3).count(4) == 3);
+  CHECK_THROWS_WITH((hg::biased_top_k<float, 1>{}.with_k(3)), contains("the run-time size 3 contradicts"));
+}

@@ -3,6 +3,8 @@
 
 #include "support/gate_checks.hpp"
 
+#include <limits>
+
 namespace hg = headgate;
 using namespace headgate_test;
 using ids = std::vector<hg::index>;
@@ -33,4 +35,11 @@ TEST_CASE("top_p refuses a mass that is negative or NaN", "[gates][select][top_p
   CHECK_THROWS_WITH(hg::top_p<double>{.mass = -0.2}.check(no_shape), "top_p: mass is -0.2, it must be at least 0");
   CHECK_THROWS_WITH(hg::top_p<double>{.mass = std::numeric_limits<double>::quiet_NaN()}.check(no_shape),
                     contains("top_p: mass is"));
+}
+
+TEST_CASE("top_p leaves out what is switched off, but names one expert at least", "[gates][select][top_p]") {
+  constexpr double off = -std::numeric_limits<double>::infinity();
+  CHECK(selected(hg::top_p<double>{.mass = 1}, {0.4, off, 0.6}) == std::vector<hg::index>{2, 0});
+  CHECK(selected(hg::top_p<double>{.mass = 0.9}, {0.3, off, 0.5}) == std::vector<hg::index>{2, 0});
+  CHECK(selected(hg::top_p<double>{.mass = 0.5}, {off, off, off}) == std::vector<hg::index>{0});
 }

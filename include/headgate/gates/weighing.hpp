@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How a gate calls its weigh stage, forward and backward: with the selected experts of a token that are on.
+#pragma once
+
+#include <headgate/config.hpp>
+#include <headgate/gates/row_memory.hpp>
+#include <headgate/kernels/finite.hpp>
+#include <headgate/routing/routing.hpp>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+namespace detail {
+
+/// True for an expert that is switched off for a token: its logit is -inf.
+template <class T>
+[[nodiscard]] bool is_off(const routing<T>& r, index token, index expert) {
+  return kernels::is_minus_infinity(r.logits(token, expert));
+}
+
+/// Of a block in which some experts are switched off: those that are named all the same get the weight 0, and the weigh
+/// stage does not see them.
+template <class Weigh, class T>
+HEADGATE_NEVER_INLINE void weigh_those_on(const Weigh& weigh, const routing<T>& r, index token, const index* ids,
+                                          index count, row_memory<T>& memory, assignment<T>* to) {
+  index on = 0;
+  for (index i = 0; i < count; ++i)
+    if (!is_off(r, token, ids[i])) memory.selected(0, on++) = r.scores(token, ids[i]);
+  weigh.forward(static_cast<const T*>(memory.selected.data()), on, memory.weights.data());
+  const T* next = memory.weights.data();
+  for (index i = 0; i < count; ++i) to[i] = {token, ids[i], is_off(r, token, ids[i]) ? T{0} : *next++};
+}
+
+/// The assignments of a token to the experts ids_0 ... ids_{count-1}.
+template <class Weigh, class T>
+HEADGATE_ALWAYS_INLINE void weigh_row(const Weigh& weigh, const routing<T>& r, index token, const index* ids,
+                                      index count, row_memory<T>& memory, assignment<T>* to) {
+  if (memory.some_are_off) return weigh_those_on(weigh, r, token, ids, count, memory, to);
+  const T* const s = r.scores.row(token);
+  T* const selected = memory.selected.data();
+  T* const weights = memory.weights.data();
+  for (index i = 0; i < count; ++i) selected[i] = s[ids[i]];
+  weigh.forward(static_cast<const T*>(selected), count, weights);
+  for (index i = 0; i < count; ++i) to[i] = {token, ids[i], weights[i]};
+}
+
+/// d.scores += the pull-back of d.weights. The assignments of token t are [first[t], first[t + 1]).
+template <class Weigh, class T>
+void weigh_backward(const Weigh& weigh, const routing<T>& r, const index* first, row_memory<T>& m,
+                    routing_gradient<T>& d) {
+  for (index t = 0; t < r.tokens; ++t) {
+    index on = 0;
+    for (index i = first[t]; i < first[t + 1]; ++i) {
+      const assignment<T>& one = r.assignments[i];
+      if (is_off(r, t, one.expert)) continue;
+      m.selected(0, on) = r.scores(t, one.expert);
+      m.weights(0, on) = one.weight;
+      m.selected(1, on) = d.weights(i, 0);
+      m.selected(2, on++) = T{0};
+    }
+    // A stage that wraps another may overwrite its weights and their gradient: they are copies.
+    weigh.backward(static_cast<const T*>(m.selected.row(0)), m.weights.data(), on, m.selected.row(1),
+                   m.selected.row(2));
+    const T* ds = m.selected.row(2);
+    for (index i = first[t]; i < first[t + 1]; ++i)
+      if (const index e = r.assignments[i].expert; !is_off(r, t, e)) d.scores(t, e) += *ds++;
+  }
+}
+
+}  // namespace detail
+}  // namespace HEADGATE_ABI
+}  // namespace headgate
