@@ -50,13 +50,13 @@ template <class T, class F>
 void for_top_k_gates(const F& f) {
   f(hg::topk_gate<T>{.head = {.model = model, .experts = experts}, .select = {.k = 3}});
   f(hg::renormalised_topk_gate<T>{.head = {.model = model, .experts = experts}, .select = {.k = 2}});
+  f(hg::balanced_sigmoid_gate<T>{.head = {.model = model, .experts = experts}, .select = {.k = 3}});
   f(hg::sigmoid_gate<T>{.head = {.model = model, .experts = experts}, .select = {.k = 2}});
   f(hg::noisy_topk_gate<T>{.head = {.model = model, .experts = experts}, .select = {.k = 3}});
 }
 template <class T, class F>
 void for_other_gates(const F& f) {
   f(hg::softmax_gate<T>{.head = {.model = model, .experts = experts}});
-  f(hg::balanced_sigmoid_gate<T>{.head = {.model = model, .experts = experts}, .select = {.k = 3}});
   f(hg::gumbel_gate<T>{.head = {.model = model, .experts = experts}, .score = {.samples = 2}});
   f(hg::top_p_gate<T>{.head = {.model = model, .experts = experts}, .select = {.mass = T(0.7)}});
   f(hg::adamole_gate<T>{.head = {.model = model, .experts = experts}});

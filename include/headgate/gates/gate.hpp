@@ -10,7 +10,6 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/gates/row_memory.hpp>
-#include <headgate/gates/row_steps.hpp>
 #include <headgate/gates/stages.hpp>
 #include <headgate/gates/steered_rows.hpp>
 #include <headgate/gates/weighing.hpp>
@@ -198,7 +197,7 @@ struct gate {
         const index refused = detail::with_constant(count, [&](auto constant) {
           const index* named = memory.ids.data();
           for (index t = first; t < end; ++t, named += constant) {
-            if (!detail::names_experts_once<Select>(memory, t, named, constant, experts())) return t;
+            if (!memory.template names_once<Select>(t, named, constant, experts())) return t;
             detail::weigh_row(weigh, r, t, named, constant, memory, r.assignments.data() + t * constant);
             c.first[t + 1] = (t + 1) * constant;
           }
@@ -209,7 +208,7 @@ struct gate {
         index* const ids = memory.ids.data();
         for (index t = first; t < end; ++t) {
           const index count = select_row(p, r, t, ids, memory);
-          if (!detail::names_experts_once<Select>(memory, t, ids, count, experts())) return memory.refuse_token(t);
+          if (!memory.template names_once<Select>(t, ids, count, experts())) return memory.refuse_token(t);
           const index before = r.assignments.size();
           r.assignments.resize_for_overwrite(before + count);
           detail::weigh_row(weigh, r, t, ids, count, memory, r.assignments.data() + before);
@@ -220,25 +219,23 @@ struct gate {
   }
 
   index select_row(const params& p, const routing<T>& r, index token, index* ids, detail::row_memory<T>& memory) const {
-    return select_row(select, p, memory.scores_to_select(r.logits.row(token), r.scores.row(token), experts()), ids,
-                      memory);
+    return select_from(select, p, memory.scores_to_select(r.logits.row(token), r.scores.row(token), experts()), ids,
+                       memory);
   }
-  template <class Selection>
-  index select_row(const Selection& from, const params& p, const T* s, index* ids,
-                   detail::row_memory<T>& memory) const {
+  index select_from(const Select& by, const params& p, const T* s, index* ids, detail::row_memory<T>& memory) const {
     if constexpr (requires { typename Select::params; })
-      return from(p.select, s, experts(), ids, memory.row.data());
+      return by(p.select, s, experts(), ids, memory.row.data());
     else
-      return from(s, experts(), ids);
+      return by(s, experts(), ids);
   }
 
   /// All that follows the head, on the calling thread and not a template of the executor: compiled once for each gate.
   void route_steered(const params& p, routing<T>& r, cache& c, const steering<T>& how) const {
     if constexpr (!score_has_cache) score.forward(view_of_logits(r), r.scores.block());
     detail::row_memory<T>& memory = c.memory[0];
-    const auto run = [&](const auto& from) {
-      detail::check_stage(from, {model(), experts()});
-      const auto choose = [&](const T* s, index* ids) { return select_row(from, p, s, ids, memory); };
+    const auto run = [&](const Select& by) {
+      detail::check_stage(by, {model(), experts()});
+      const auto choose = [&](const T* s, index* ids) { return select_from(by, p, s, ids, memory); };
       const auto weigh_one = [&](const index* ids, index count, index token, assignment<T>* to) {
         detail::weigh_row(weigh, r, token, ids, count, memory, to);
       };

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -71,6 +72,15 @@ struct row_memory {
     if (!some_are_off) return s;
     for (index e = 0; e < experts; ++e) seen(0, e) = kernels::is_minus_infinity(z[e]) ? z[e] : s[e];
     return seen.data();
+  }
+  /// A selection may be a user's: its count and its ids are refused where they are wrong.
+  template <class Select>
+  HEADGATE_ALWAYS_INLINE bool names_once(index token, const index* named, index count, index most) {
+    if constexpr (requires { requires Select::names_each_once; }) return true;
+    if (count < 0 || count > most) return false;
+    for (index i = 0; i < count; ++i)
+      if (named[i] < 0 || named[i] >= most || std::exchange(named_by[named[i]], token) == token) return false;
+    return true;
   }
   void refuse_token(index token) { refused = refused < 0 ? token : (std::min)(refused, token); }
 };

@@ -56,3 +56,17 @@ TEST_CASE("the memory of a worker finds logits that are refused, and remembers w
   z[4] = std::nan("");
   CHECK(memory.first_bad_logit(block) == 4);
 }
+
+TEST_CASE("what a selection names is checked", "[gates][row_memory]") {
+  struct some {};
+  headgate::detail::row_memory<double> memory;
+  memory.reset(3, 0);
+  const headgate::index right[] = {2, 0, 1}, twice[] = {2, 2}, beyond[] = {3}, negative[] = {-1};
+  CHECK(memory.names_once<some>(0, right, 3, 3));
+  CHECK(memory.names_once<some>(1, right, 0, 3));
+  CHECK(!memory.names_once<some>(2, twice, 2, 3));
+  CHECK(!memory.names_once<some>(3, beyond, 1, 3));
+  CHECK(!memory.names_once<some>(4, negative, 1, 3));
+  CHECK(!memory.names_once<some>(5, right, 4, 3));
+  CHECK(!memory.names_once<some>(6, right, -1, 3));
+}
