@@ -9,6 +9,7 @@
 #include <headgate/kernels/finite.hpp>
 #include <headgate/routing/routing.hpp>
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -59,24 +60,18 @@ class recorded_pass {
     const index expected = has_weights_ ? static_cast<index>(ids.size()) : 0;
     if (static_cast<index>(weights.size()) != expected)
       refuse("recorded_pass: token ", token, " comes with ", weights.size(), " weights, expected ", expected);
-    if (named_by_.empty()) named_by_.assign(experts_, -1);
     for (const index id : ids)
       if (id < 0 || id >= experts_)
         refuse("recorded_pass: token ", token, " names expert ", id, ", there are ", experts_);
     for (const T weight : weights)
       if (!kernels::is_finite(weight))
         refuse("recorded_pass: token ", token, " has the weight ", weight, ", weights must be finite");
-    bool twice = false;
-    index of = 0;
-    for (const index id : ids) {
-      if (std::exchange(named_by_[id], token) != token || twice) continue;
-      twice = true;
-      of = id;
-    }
-    if (twice) {
-      for (const index id : ids) named_by_[id] = -1;  // the token is not there, and another may take its number
-      refuse("recorded_pass: token ", token, " names expert ", of, " twice");
-    }
+    // Sorted, not marked in an array of all experts: a file may claim a million of them for each of many passes.
+    sorted_.resize_for_overwrite(static_cast<index>(ids.size()));
+    std::copy(ids.begin(), ids.end(), sorted_.begin());
+    std::sort(sorted_.begin(), sorted_.end());
+    if (const auto twice = std::adjacent_find(sorted_.begin(), sorted_.end()); twice != sorted_.end())
+      refuse("recorded_pass: token ", token, " names expert ", *twice, " twice");
     for (const index id : ids) ids_.push_back(id);
     for (const T weight : weights) weights_.push_back(weight);
     first_.push_back(ids_.size());
@@ -106,7 +101,7 @@ class recorded_pass {
   array<index> first_ = array<index>(1);  // (tokens + 1): assignments of token t are [first[t], first[t + 1])
   array<index> ids_;
   array<T> weights_;
-  array<index> named_by_;  // (experts): the last token that names it
+  array<index> sorted_;  // the experts of the last token
 };
 
 }  // namespace HEADGATE_ABI
