@@ -167,17 +167,6 @@ inline rows longcat_flash(const tensors& t, const options& o, const rows& x, rou
   return combined(x, routed(x, route), expert, taken);
 }
 
-/// The routing of JetMoE, Granite MoE and gpt-oss: the k best logits, softmax over those alone.
-[[nodiscard]] inline choices softmax_of_the_best(const row& logits, size_t k) {
-  const std::vector<size_t> best = largest(logits, k);
-  row selected;
-  for (const size_t e : best) selected.push_back(logits[e]);
-  selected = softmax(selected);
-  choices chosen;
-  for (size_t i = 0; i < best.size(); ++i) chosen.push_back({best[i], selected[i]});
-  return chosen;
-}
-
 /// Granite MoE.
 inline rows granite_moe(const tensors& t, const options& o, const rows& x, routing* taken = nullptr) {
   const auto route = [&](const row& token) {
