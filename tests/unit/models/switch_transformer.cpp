@@ -8,7 +8,8 @@ using namespace headgate_test;
 
 namespace {
 
-const conformance_of<hg::switch_transformer> conforms("switch_transformers", [](const auto& s, const auto& p, const auto& f) {
+const conformance_of<hg::switch_transformer> conforms("switch_transformers", [](const auto& s, const auto& p,
+                                                                                const auto& f) {
   hg::switch_transformer::tensors(s, p, f);  // in memory as on disk
 });
 
