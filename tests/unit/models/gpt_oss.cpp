@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -13,3 +14,8 @@ const conformance_of<hg::gpt_oss> conforms("gpt_oss", [](const auto& s, const au
 });
 
 }  // namespace
+
+TEST_CASE("gpt-oss layers agree with a transcription in plain loops", "[models][gpt_oss]") {
+  compare_with_oracle<hg::gpt_oss>({.model = 6, .hidden = 5, .experts = 8, .k = 4, .limit = 1}, published::gpt_oss,
+                                   {.k = 4, .limit = 1}, 1);
+}

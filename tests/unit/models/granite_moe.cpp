@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -14,3 +15,8 @@ const conformance_of<hg::granite_moe> conforms("granitemoe", [](const auto& s, c
 });
 
 }  // namespace
+
+TEST_CASE("Granite MoE layers agree with a transcription in plain loops", "[models][granite_moe]") {
+  compare_with_oracle<hg::granite_moe>({.model = 6, .hidden = 5, .experts = 8, .k = 3}, published::granite_moe,
+                                       {.k = 3}, 1);
+}

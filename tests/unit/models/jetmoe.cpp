@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -15,3 +16,7 @@ const conformance_of<hg::jetmoe> conforms("jetmoe", [](const auto& s, const auto
 });
 
 }  // namespace
+
+TEST_CASE("JetMoE layers agree with a transcription in plain loops", "[models][jetmoe]") {
+  compare_with_oracle<hg::jetmoe>({.model = 6, .hidden = 5, .experts = 8, .k = 2}, published::jetmoe, {.k = 2}, 1);
+}

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -14,3 +15,8 @@ const conformance_of<hg::olmoe> conforms("olmoe", [](const auto& s, const auto& 
 });
 
 }  // namespace
+
+TEST_CASE("OLMoE layers agree with a transcription in plain loops", "[models][olmoe]") {
+  compare_with_oracle<hg::olmoe>({.model = 6, .hidden = 4, .experts = 8, .k = 3, .renormalise = false},
+                                 published::olmoe, {.k = 3, .renormalise = false}, 1);
+}

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -14,3 +15,10 @@ const conformance_of<hg::phi3_5_moe> conforms("phimoe", [](const auto& s, const 
 });
 
 }  // namespace
+
+TEST_CASE("Phi-3.5-MoE layers agree with a transcription in plain loops", "[models][phi3_5_moe]") {
+  compare_with_oracle<hg::phi3_5_moe>({.model = 6, .hidden = 5, .experts = 8, .jitter = 0.13}, published::phi3_5_moe,
+                                      {.jitter = 0.13}, 1);
+  compare_with_oracle<hg::phi3_5_moe>({.model = 6, .hidden = 5, .experts = 8, .jitter = 0.01}, published::phi3_5_moe,
+                                      {.jitter = 0.01}, 2);
+}

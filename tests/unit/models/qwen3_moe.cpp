@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -14,3 +15,10 @@ const conformance_of<hg::qwen3_moe> conforms("qwen3_moe", [](const auto& s, cons
 });
 
 }  // namespace
+
+TEST_CASE("Qwen3-MoE layers agree with a transcription in plain loops", "[models][qwen3_moe]") {
+  compare_with_oracle<hg::qwen3_moe>({.model = 6, .hidden = 4, .experts = 8, .k = 3, .renormalise = true},
+                                     published::qwen3_moe, {.k = 3, .renormalise = true}, 1);
+  compare_with_oracle<hg::qwen3_moe>({.model = 6, .hidden = 4, .experts = 8, .k = 3, .renormalise = false},
+                                     published::qwen3_moe, {.k = 3, .renormalise = false}, 2);
+}

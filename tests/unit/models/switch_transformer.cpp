@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -14,3 +15,10 @@ const conformance_of<hg::switch_transformer> conforms("switch_transformers", [](
 });
 
 }  // namespace
+
+TEST_CASE("Switch layers agree with a transcription in plain loops", "[models][switch_transformer]") {
+  compare_with_oracle<hg::switch_transformer>({.model = 6, .hidden = 5, .experts = 4, .capacity = 3},
+                                              published::switch_transformer, {.k = 1, .capacity = 3}, 1);
+  compare_with_oracle<hg::switch_transformer>({.model = 6, .hidden = 5, .experts = 4, .capacity = 0},
+                                              published::switch_transformer, {.k = 1, .capacity = 0}, 2);
+}
