@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -74,7 +75,53 @@ template <loadable_family Family>
   return std::nullopt;
 }
 
+/// The matrices of a layer, by the names of the tensors that they are parts of.
+template <class T>
+using tensor_parts = std::map<std::string, std::vector<std::pair<tensor_part, view<const T>>>>;
+
+template <loadable_family Family, class T>
+[[nodiscard]] tensor_parts<T> parts_of(const family_layer<Family, T>& from, const typename Family::shape& shape,
+                                       const std::string& prefix) {
+  tensor_parts<T> parts;
+  Family::tensors(shape, from.params(), [&](const auto& matrix, const tensor_part& part) {
+    parts[prefix + part.name].push_back({part, view_of(matrix)});
+  });
+  return parts;
+}
+
+/// Writes tensors to a file: those that have parts from these, all else is what bytes_before(i, bytes) makes of them.
+template <class T, class Bytes>
+void write_tensors(const std::filesystem::path& path, const std::vector<tensor_outline>& outlines,
+                   const tensor_parts<T>& parts, const Bytes& bytes_before) {
+  std::vector<std::byte> bytes;
+  write_safetensors(path, outlines, [&](index i, const auto& put) {
+    const tensor_outline& tensor = outlines[static_cast<std::size_t>(i)];
+    bytes_before(i, bytes);
+    if (const auto found = parts.find(tensor.name); found != parts.end())
+      for (const auto& [part, matrix] : found->second)
+        write_part<T>(path.string(), tensor.name, tensor.type, part, matrix, bytes.data());
+    put(bytes.data(), bytes.size());
+  });
+}
+
 }  // namespace detail
+
+/// Writes a layer of a family, however it was made, to a safetensors file, under the names that the family has for this
+/// layer of a model, in the layer's own number format.
+template <loadable_family Family, class Layer>
+void save_moe_layer(const Layer& from, const typename Family::shape& shape, const std::filesystem::path& path,
+                    index layer = 0) {
+  using T = typename Layer::scalar;
+  static_assert(std::is_base_of_v<family_layer<Family, T>, Layer>,
+                "save_moe_layer: the layer is not one of this family (headgate::family_layer)");
+  const auto parts = detail::parts_of<Family, T>(from, shape, Family::prefixes(layer)[0]);
+  std::vector<tensor_outline> outlines;
+  for (const auto& [name, of_tensor] : parts) outlines.push_back({name, dtype_of<T>, of_tensor[0].first.shape});
+  detail::write_tensors<T>(path, outlines, parts, [&](index i, std::vector<std::byte>& bytes) {
+    const tensor_outline& tensor = outlines[static_cast<std::size_t>(i)];
+    bytes.assign(static_cast<std::size_t>(bytes_of(tensor.type, tensor.shape)), std::byte{0});
+  });
+}
 
 /// True if this layer of the model has an MoE block; some models begin with dense layers.
 template <loadable_family Family>
@@ -103,25 +150,18 @@ class moe_block : public family_layer<Family, T> {
   /// checkpoint; changed values are rounded to the checkpoint's number format. Tensors under the block's prefix that the
   /// layer does not use are copied.
   void save(const std::filesystem::path& path) const {
-    std::map<std::string, std::vector<std::pair<tensor_part, view<const T>>>> parts;
-    Family::tensors(shape_, this->params(), [&](const auto& matrix, const tensor_part& part) {
-      parts[prefix_ + part.name].push_back({part, view_of(matrix)});
-    });
     std::vector<tensor_outline> outlines;
     std::vector<tensor_in_file> sources;
     source_->for_each_with_prefix(prefix_, [&](const std::string& name, const tensor_in_file& tensor) {
       outlines.push_back({name, tensor.what->type, tensor.what->shape});
       sources.push_back(tensor);
     });
-    std::vector<std::byte> bytes;
-    write_safetensors(path, outlines, [&](index i, const auto& put) {
-      const tensor_in_file& tensor = sources[static_cast<std::size_t>(i)];
-      const auto stored = tensor.file->bytes(*tensor.what);
-      bytes.assign(stored.begin(), stored.end());
-      for (const auto& [part, matrix] : parts[tensor.what->name])
-        write_part<T>(path.string(), *tensor.what, part, matrix, bytes.data());
-      put(bytes.data(), bytes.size());
-    });
+    detail::write_tensors<T>(path, outlines, detail::parts_of<Family, T>(*this, shape_, prefix_),
+                             [&](index i, std::vector<std::byte>& bytes) {
+                               const tensor_in_file& tensor = sources[static_cast<std::size_t>(i)];
+                               const auto stored = tensor.file->bytes(*tensor.what);
+                               bytes.assign(stored.begin(), stored.end());
+                             });
   }
 
  private:

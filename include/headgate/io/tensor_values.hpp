@@ -20,6 +20,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -48,8 +49,8 @@ template <class Stored>
 
 /// f(an object of the type in which elements of this dtype are stored). Refuses what is not a floating-point type of ours.
 template <class F>
-void with_stored_type(const std::string& path, const tensor_description& tensor, const F& f) {
-  switch (tensor.type) {
+void with_stored_type(const std::string& path, std::string_view name, dtype type, const F& f) {
+  switch (type) {
     case dtype::f64:
       return f(double{});
     case dtype::f32:
@@ -59,7 +60,7 @@ void with_stored_type(const std::string& path, const tensor_description& tensor,
     case dtype::f16:
       return f(fp16{});
     default:
-      refuse_file(path, "tensor '", tensor.name, "' is ", describe(tensor.type).name,
+      refuse_file(path, "tensor '", name, "' is ", describe(type).name,
                   ", weights must be F32, BF16, F16 or F64; convert quantised checkpoints first");
   }
 }
@@ -100,7 +101,7 @@ void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to
     }
   }
   to.resize(part.rows, part.cols);
-  detail::with_stored_type(tensor.file->path(), *tensor.what, [&]<class Stored>(Stored) {
+  detail::with_stored_type(tensor.file->path(), tensor.what->name, tensor.what->type, [&]<class Stored>(Stored) {
     if constexpr (std::is_same_v<Stored, double> && std::is_same_v<T, float>)
       refuse_file(tensor.file->path(), "tensor '", tensor.what->name, "' is F64, expected F32 or a narrower float");
     else
@@ -117,9 +118,9 @@ void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to
 /// Writes a matrix into its part of a tensor whose bytes are a caller's. Values are rounded to nearest to the tensor's type,
 /// which changes nothing in what was read from it.
 template <class T>
-void write_part(const std::string& path, const tensor_description& tensor, const tensor_part& part, view<const T> from,
+void write_part(const std::string& path, std::string_view name, dtype type, const tensor_part& part, view<const T> from,
                 std::byte* bytes) {
-  detail::with_stored_type(path, tensor, [&]<class Stored>(Stored) {
+  detail::with_stored_type(path, name, type, [&]<class Stored>(Stored) {
     detail::for_each_element(part, [&](index r, index c, index position) {
       Stored stored;
       if constexpr (std::is_floating_point_v<Stored>)
