@@ -123,6 +123,22 @@ void save_moe_layer(const Layer& from, const typename Family::shape& shape, cons
   });
 }
 
+/// Refuses a model of another family.
+template <loadable_family Family>
+void check_family(const model_folder& from) {
+  if (const std::string type = from.model_type(); !answers_to<Family>(type))
+    refuse_file(from.config().source(), "model_type is '", type, "', ", Family::name, " is '", Family::model_types[0],
+                "'");
+}
+
+/// What the names of the tensors of this layer's block begin with. Refuses a layer without such a block.
+template <loadable_family Family>
+[[nodiscard]] std::string require_prefix(const model_folder& from, const typename Family::shape& shape, index layer) {
+  if (auto prefix = detail::find_prefix<Family>(from, shape, layer)) return *prefix;
+  refuse_file(from.tensors().path(), "layer ", layer, " has no MoE block: no tensor of a ", Family::name,
+              " block begins with '", Family::prefixes(layer)[0], "'");
+}
+
 /// True if this layer of the model has an MoE block; some models begin with dense layers.
 template <loadable_family Family>
 [[nodiscard]] bool has_moe_block(const model_folder& from, index layer) {
@@ -139,8 +155,8 @@ class moe_block : public family_layer<Family, T> {
   using shape_type = typename Family::shape;
   using layer_type = family_layer<Family, T>;
 
-  moe_block(const model_folder& from, index number)
-      : moe_block(from, number, check_family(from), Family::read(from.config(), number)) {}
+  /// Reads the block of layer `number`.
+  moe_block(const model_folder& from, index number) : moe_block(from, number, shape_of(from, number)) {}
 
   [[nodiscard]] const shape_type& shape() const { return shape_; }
   /// What the names of the block's tensors begin with: "model.layers.0.mlp."
@@ -165,16 +181,12 @@ class moe_block : public family_layer<Family, T> {
   }
 
  private:
-  static int check_family(const model_folder& from) {
-    const std::string type = from.model_type();
-    if (!answers_to<Family>(type))
-      refuse_file(from.config().source(), "model_type is '", type, "', ", Family::name, " is '", Family::model_types[0],
-                  "'");
-    return 0;
+  static shape_type shape_of(const model_folder& from, index number) {
+    check_family<Family>(from);
+    return Family::read(from.config(), number);
   }
-
-  moe_block(const model_folder& from, index number, int /*checked*/, const shape_type& shape)
-      : moe_block(from, shape, require_prefix(from, shape, number), Family::template policies<T>(shape)) {}
+  moe_block(const model_folder& from, index number, const shape_type& shape)
+      : moe_block(from, shape, require_prefix<Family>(from, shape, number), Family::template policies<T>(shape)) {}
 
   template <class Policies>
   moe_block(const model_folder& from, const shape_type& shape, std::string prefix, Policies policies)
@@ -182,12 +194,6 @@ class moe_block : public family_layer<Family, T> {
         shape_(shape),
         prefix_(std::move(prefix)),
         source_(from.share_tensors()) {}
-
-  static std::string require_prefix(const model_folder& from, const shape_type& shape, index number) {
-    if (auto prefix = detail::find_prefix<Family>(from, shape, number)) return *prefix;
-    refuse_file(from.tensors().path(), "layer ", number, " has no MoE block: no tensor of a ", Family::name,
-                " block begins with '", Family::prefixes(number)[0], "'");
-  }
 
   static typename layer_type::parameters read(const model_folder& from, const shape_type& shape,
                                               const std::string& prefix) {

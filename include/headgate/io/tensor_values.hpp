@@ -89,17 +89,12 @@ inline constexpr bool can_borrow = requires(typename Matrix::Scalar* data) {
 template <class Matrix>
 void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to) {
   using T = typename Matrix::Scalar;
-  const std::byte* const bytes = tensor.file->bytes(*tensor.what).data();
-  if constexpr (detail::can_borrow<Matrix>) {
-    const std::byte* const first = bytes + part.first * static_cast<index>(sizeof(T));
-    const bool aligned = reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0;
-    if (tensor.what->type == dtype_of<T> && part.is_contiguous() && aligned) {
-      // The mapping is private and writable: a parameter that is trained changes in memory, not in the file.
-      T* const values = const_cast<T*>(reinterpret_cast<const T*>(first));
-      to = Matrix::borrow(values, part.rows, part.cols, tensor.file->keeper());
+  if constexpr (detail::can_borrow<Matrix>)
+    if (T* const values = tensor.file->template elements<T>(*tensor.what); values != nullptr && part.is_contiguous()) {
+      to = Matrix::borrow(values + part.first, part.rows, part.cols, tensor.file->keeper());
       return;
     }
-  }
+  const std::byte* const bytes = tensor.file->bytes(*tensor.what).data();
   to.resize(part.rows, part.cols);
   detail::with_stored_type(tensor.file->path(), tensor.what->name, tensor.what->type, [&]<class Stored>(Stored) {
     if constexpr (std::is_same_v<Stored, double> && std::is_same_v<T, float>)
