@@ -28,15 +28,15 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace detail {
 
-/// f(row, col, position in the tensor) for every element of the part, in squares, so that neither side is read line by line
-/// where the other goes along.
+/// f(row, first column, count, position of the first in the tensor) for stretches of the rows of a part: whole rows where a row
+/// lies together in the tensor, else the rows of squares, so that neither side is read along while the other is read across.
 template <class F>
-void for_each_element(const tensor_part& part, const F& f) {
-  constexpr index side = 64;
-  for (index row = 0; row < part.rows; row += side)
+void for_each_stretch(const tensor_part& part, const F& f) {
+  const index side = part.col_stride == 1 ? (std::max)(part.cols, index{1}) : 64;
+  for (index row = 0; row < part.rows; row += 64)
     for (index col = 0; col < part.cols; col += side)
-      for (index r = row; r < (std::min)(row + side, part.rows); ++r)
-        for (index c = col; c < (std::min)(col + side, part.cols); ++c) f(r, c, part.position(r, c));
+      for (index r = row; r < (std::min)(row + 64, part.rows); ++r)
+        f(r, col, (std::min)(side, part.cols - col), part.position(r, col));
 }
 
 /// How a number is stored, and that number as a T.
@@ -85,7 +85,8 @@ inline constexpr bool can_borrow = requires(typename Matrix::Scalar* data) {
 }
 
 /// Gives `to` the values of a part of a tensor. Where they lie as ours do and are of the matrix's own type, `weights` borrow
-/// them from the mapped file; everything else is copied, 16-bit floats widened exactly.
+/// them from the mapped file; everything else is copied, 16-bit floats widened exactly. The pages of a 16-bit tensor that has
+/// been read whole are given back: nobody can have borrowed them.
 template <class Matrix>
 void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to) {
   using T = typename Matrix::Scalar;
@@ -100,14 +101,19 @@ void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to
     if constexpr (std::is_same_v<Stored, double> && std::is_same_v<T, float>)
       refuse_file(tensor.file->path(), "tensor '", tensor.what->name, "' is F64, expected F32 or a narrower float");
     else
-      detail::for_each_element(part, [&](index r, index c, index position) {
-        const auto stored = detail::load_unaligned<Stored>(bytes, position);
-        if constexpr (std::is_floating_point_v<Stored>)
-          to(r, c) = static_cast<T>(stored);
-        else
-          to(r, c) = static_cast<T>(static_cast<float>(stored));
+      detail::for_each_stretch(part, [&, step = part.col_stride](index r, index c, index count, index position) {
+        T* const values = to.data() + r * to.cols() + c;
+        for (index i = 0; i < count; ++i) {
+          const auto stored = detail::load_unaligned<Stored>(bytes, position + i * step);
+          if constexpr (std::is_floating_point_v<Stored>)
+            values[i] = static_cast<T>(stored);
+          else
+            values[i] = static_cast<T>(static_cast<float>(stored));
+        }
       });
   });
+  if (describe(tensor.what->type).bytes == 2 && part.rows * part.cols == tensor.what->size())
+    tensor.file->drop_pages(*tensor.what);
 }
 
 /// Writes a matrix into its part of a tensor whose bytes are a caller's. Values are rounded to nearest to the tensor's type,
@@ -116,13 +122,16 @@ template <class T>
 void write_part(const std::string& path, std::string_view name, dtype type, const tensor_part& part, view<const T> from,
                 std::byte* bytes) {
   detail::with_stored_type(path, name, type, [&]<class Stored>(Stored) {
-    detail::for_each_element(part, [&](index r, index c, index position) {
-      Stored stored;
-      if constexpr (std::is_floating_point_v<Stored>)
-        stored = static_cast<Stored>(from(r, c));
-      else
-        stored = Stored(static_cast<float>(from(r, c)));
-      std::memcpy(bytes + position * static_cast<index>(sizeof(Stored)), &stored, sizeof stored);
+    detail::for_each_stretch(part, [&](index r, index c, index count, index position) {
+      for (index i = 0; i < count; ++i) {
+        Stored stored;
+        if constexpr (std::is_floating_point_v<Stored>)
+          stored = static_cast<Stored>(from(r, c + i));
+        else
+          stored = Stored(static_cast<float>(from(r, c + i)));
+        std::memcpy(bytes + (position + i * part.col_stride) * static_cast<index>(sizeof(Stored)), &stored,
+                    sizeof stored);
+      }
     });
   });
 }
