@@ -37,7 +37,7 @@ template <class Family, class Parameters>
     REQUIRE(matrix.cols() == part.cols);
     for (hg::index r = 0; r < part.rows; ++r)
       for (hg::index c = 0; c < part.cols; ++c)
-        tensor.values.at(static_cast<std::size_t>(part.position(r, c))) = matrix(r, c);
+        tensor.values.at(static_cast<std::size_t>(part.position(r, c))) = static_cast<double>(matrix(r, c));
   });
   return all;
 }
