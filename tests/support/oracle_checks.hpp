@@ -62,6 +62,7 @@ void scatter(Layer& layer, const hg::random_stream& stream) {
     const bool is_vector = name.find("bias") != name.npos;
     const double size = selects ? 0.2 : is_vector ? 0.5 : 1.5 / std::sqrt(static_cast<double>(w.cols()));
     w = size * hg::testing::random_matrix<double>(w.rows(), w.cols(), stream.channel(id++));
+    if (selects) w.array() -= 0.5;  // so that some scores are negative, which a mask of 0 would get wrong
   });
 }
 

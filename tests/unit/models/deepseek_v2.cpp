@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
 #include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -16,6 +17,26 @@ const conformance_of<hg::deepseek_v2> conforms("deepseek_v2", [](const auto& s, 
 });
 
 }  // namespace
+
+TEST_CASE("DeepSeek-V2 layers agree with a transcription in plain loops", "[models][deepseek_v2]") {
+  compare_with_oracle<hg::deepseek_v2>(
+      {.model = 6, .hidden = 4, .experts = 8, .k = 3, .groups = 4, .kept_groups = 2, .scale = 1.5, .shared_hidden = 5},
+      published::deepseek_v2, {.k = 3, .groups = 4, .kept_groups = 2, .renormalise = false, .scale = 1.5}, 1);
+  compare_with_oracle<hg::deepseek_v2>(
+      {.model = 6, .hidden = 4, .experts = 8, .k = 3, .groups = 1, .kept_groups = 1, .scale = 1.5, .shared_hidden = 5},
+      published::deepseek_v2, {.k = 3, .renormalise = false, .scale = 1.5}, 2);
+  compare_with_oracle<hg::deepseek_v2>({.model = 6,
+                                        .hidden = 4,
+                                        .experts = 8,
+                                        .k = 3,
+                                        .groups = 4,
+                                        .kept_groups = 2,
+                                        .scale = 1.5,
+                                        .renormalise = true,
+                                        .shared_hidden = 5},
+                                       published::deepseek_v2,
+                                       {.k = 3, .groups = 4, .kept_groups = 2, .renormalise = true, .scale = 1.5}, 3);
+}
 
 TEST_CASE("DeepSeek-V2: the edges of routing", "[models][deepseek_v2][edges]") {
   check_edges<hg::deepseek_v2>({.shape = {.model = 8,

@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
 #include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -14,6 +15,11 @@ const conformance_of<hg::gpt_oss> conforms("gpt_oss", [](const auto& s, const au
 });
 
 }  // namespace
+
+TEST_CASE("gpt-oss layers agree with a transcription in plain loops", "[models][gpt_oss]") {
+  compare_with_oracle<hg::gpt_oss>({.model = 6, .hidden = 5, .experts = 8, .k = 4, .limit = 1}, published::gpt_oss,
+                                   {.k = 4, .limit = 1}, 1);
+}
 
 TEST_CASE("gpt-oss: the edges of routing", "[models][gpt_oss][edges]") {
   check_edges<hg::gpt_oss>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3},

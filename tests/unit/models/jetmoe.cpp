@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
 #include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -16,6 +17,10 @@ const conformance_of<hg::jetmoe> conforms("jetmoe", [](const auto& s, const auto
 });
 
 }  // namespace
+
+TEST_CASE("JetMoE layers agree with a transcription in plain loops", "[models][jetmoe]") {
+  compare_with_oracle<hg::jetmoe>({.model = 6, .hidden = 5, .experts = 8, .k = 2}, published::jetmoe, {.k = 2}, 1);
+}
 
 TEST_CASE("JetMoE: the edges of routing", "[models][jetmoe][edges]") {
   check_edges<hg::jetmoe>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3},

@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
 #include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -15,6 +16,10 @@ const conformance_of<hg::mixtral> conforms("mixtral", [](const auto& s, const au
 });
 
 }  // namespace
+
+TEST_CASE("Mixtral layers agree with a transcription in plain loops", "[models][mixtral]") {
+  compare_with_oracle<hg::mixtral>({.model = 6, .hidden = 5, .experts = 8, .k = 2}, published::mixtral, {.k = 2}, 1);
+}
 
 TEST_CASE("Mixtral: the edges of routing", "[models][mixtral][edges]") {
   check_edges<hg::mixtral>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3},

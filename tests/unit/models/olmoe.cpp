@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
 #include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -15,6 +16,11 @@ const conformance_of<hg::olmoe> conforms("olmoe", [](const auto& s, const auto& 
 });
 
 }  // namespace
+
+TEST_CASE("OLMoE layers agree with a transcription in plain loops", "[models][olmoe]") {
+  compare_with_oracle<hg::olmoe>({.model = 6, .hidden = 4, .experts = 8, .k = 3, .renormalise = false},
+                                 published::olmoe, {.k = 3, .renormalise = false}, 1);
+}
 
 TEST_CASE("OLMoE: the edges of routing", "[models][olmoe][edges]") {
   check_edges<hg::olmoe>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3},

@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
 #include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -15,6 +16,13 @@ const conformance_of<hg::phi3_5_moe> conforms("phimoe", [](const auto& s, const 
 });
 
 }  // namespace
+
+TEST_CASE("Phi-3.5-MoE layers agree with a transcription in plain loops", "[models][phi3_5_moe]") {
+  compare_with_oracle<hg::phi3_5_moe>({.model = 6, .hidden = 5, .experts = 8, .jitter = 0.13}, published::phi3_5_moe,
+                                      {.jitter = 0.13}, 1);
+  compare_with_oracle<hg::phi3_5_moe>({.model = 6, .hidden = 5, .experts = 8, .jitter = 0.01}, published::phi3_5_moe,
+                                      {.jitter = 0.01}, 2);
+}
 
 TEST_CASE("Phi-3.5-MoE: the edges of routing", "[models][phi3_5_moe][edges]") {
   check_edges<hg::phi3_5_moe>({.shape = {.model = 8, .hidden = 5, .experts = 8},

@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
 #include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -17,6 +18,15 @@ const conformance_of<hg::qwen2_moe> conforms("qwen2_moe", [](const auto& s, cons
 });
 
 }  // namespace
+
+TEST_CASE("Qwen2-MoE layers agree with a transcription in plain loops", "[models][qwen2_moe]") {
+  compare_with_oracle<hg::qwen2_moe>(
+      {.model = 6, .hidden = 4, .experts = 8, .k = 3, .shared_hidden = 5, .renormalise = false}, published::qwen2_moe,
+      {.k = 3, .renormalise = false}, 1);
+  compare_with_oracle<hg::qwen2_moe>(
+      {.model = 6, .hidden = 4, .experts = 8, .k = 3, .shared_hidden = 5, .renormalise = true}, published::qwen2_moe,
+      {.k = 3, .renormalise = true}, 2);
+}
 
 TEST_CASE("Qwen2-MoE: the edges of routing", "[models][qwen2_moe][edges]") {
   check_edges<hg::qwen2_moe>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3, .shared_hidden = 3},

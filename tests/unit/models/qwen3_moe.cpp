@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
 #include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -15,6 +16,13 @@ const conformance_of<hg::qwen3_moe> conforms("qwen3_moe", [](const auto& s, cons
 });
 
 }  // namespace
+
+TEST_CASE("Qwen3-MoE layers agree with a transcription in plain loops", "[models][qwen3_moe]") {
+  compare_with_oracle<hg::qwen3_moe>({.model = 6, .hidden = 4, .experts = 8, .k = 3, .renormalise = true},
+                                     published::qwen3_moe, {.k = 3, .renormalise = true}, 1);
+  compare_with_oracle<hg::qwen3_moe>({.model = 6, .hidden = 4, .experts = 8, .k = 3, .renormalise = false},
+                                     published::qwen3_moe, {.k = 3, .renormalise = false}, 2);
+}
 
 TEST_CASE("Qwen3-MoE: the edges of routing", "[models][qwen3_moe][edges]") {
   check_edges<hg::qwen3_moe>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3},
