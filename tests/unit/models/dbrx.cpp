@@ -24,6 +24,10 @@ TEST_CASE("DBRX: the edges of routing", "[models][dbrx][edges]") {
                          .block = published::dbrx,
                          .options = {.k = 3},
                          .equal = {1.0 / 3, 1.0 / 3, 1.0 / 3}});
+  check_edges<hg::dbrx, double>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3},
+                                 .block = published::dbrx,
+                                 .options = {.k = 3},
+                                 .equal = {1.0 / 3, 1.0 / 3, 1.0 / 3}});
   check_edges<hg::dbrx>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 4, .norm = 2},
                          .block = published::dbrx,
                          .options = {.k = 4, .norm = 2},

@@ -61,6 +61,18 @@ TEST_CASE("DeepSeek-V3: the edges of routing", "[models][deepseek_v3][edges]") {
                                 .options = {.k = 3, .groups = 3, .kept_groups = 2, .scale = 2.5},
                                 .equal = {2.5 / 3, 2.5 / 3, 2.5 / 3},
                                 .at_bottom = {0, 0, 0}});
+  check_edges<hg::deepseek_v3, double>({.shape = {.model = 8,
+                                                  .hidden = 5,
+                                                  .experts = 12,
+                                                  .k = 3,
+                                                  .groups = 3,
+                                                  .kept_groups = 2,
+                                                  .scale = 2.5,
+                                                  .shared_hidden = 3},
+                                        .block = published::deepseek_v3,
+                                        .options = {.k = 3, .groups = 3, .kept_groups = 2, .scale = 2.5},
+                                        .equal = {2.5 / 3, 2.5 / 3, 2.5 / 3},
+                                        .at_bottom = {0, 0, 0}});
   check_edges<hg::deepseek_v3>({.shape = {.model = 8,
                                           .hidden = 5,
                                           .experts = 8,

@@ -18,6 +18,10 @@ TEST_CASE("Grok-1: the edges of routing", "[models][grok1][edges]") {
                           .block = published::grok1,
                           .options = {.k = 3},
                           .equal = {0.125, 0.125, 0.125}});
+  check_edges<hg::grok1, double>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3},
+                                  .block = published::grok1,
+                                  .options = {.k = 3},
+                                  .equal = {0.125, 0.125, 0.125}});
   check_all_chosen<hg::grok1>({.shape = {.model = 8, .hidden = 5, .experts = 1, .k = 1},
                                .block = published::grok1,
                                .options = {.k = 1},

@@ -65,7 +65,11 @@ TEST_CASE("GShard: the edges of routing", "[models][gshard][edges]") {
   check_edges<named_gshard>({.shape = {.model = 8, .hidden = 5, .experts = 8, .capacity_factor = 8},
                              .block = published::gshard,
                              .options = {},
-                             .equal = {0.5, 0.5}});
+                             .equal = {0.125 / (0.25 + 1e-9), 0.125 / (0.25 + 1e-9)}});
+  check_edges<named_gshard, double>({.shape = {.model = 8, .hidden = 5, .experts = 8, .capacity_factor = 8},
+                                     .block = published::gshard,
+                                     .options = {},
+                                     .equal = {0.125 / (0.25 + 1e-9), 0.125 / (0.25 + 1e-9)}});
   check_all_chosen<named_gshard>({.shape = {.model = 8, .hidden = 5, .experts = 2, .capacity_factor = 2},
                                   .block = published::gshard,
                                   .options = {},
@@ -79,7 +83,11 @@ TEST_CASE("ST-MoE: the edges of routing", "[models][gshard][edges]") {
   check_edges<named_st_moe>({.shape = {.model = 8, .hidden = 5, .experts = 8, .capacity_factor = 8},
                              .block = published::st_moe,
                              .options = {},
-                             .equal = {0.5, 0.5}});
+                             .equal = {0.125 / (0.25 + 1e-9), 0.125 / (0.25 + 1e-9)}});
+  check_edges<named_st_moe, double>({.shape = {.model = 8, .hidden = 5, .experts = 8, .capacity_factor = 8},
+                                     .block = published::st_moe,
+                                     .options = {},
+                                     .equal = {0.125 / (0.25 + 1e-9), 0.125 / (0.25 + 1e-9)}});
   check_all_chosen<named_st_moe>({.shape = {.model = 8, .hidden = 5, .experts = 2, .capacity_factor = 2},
                                   .block = published::st_moe,
                                   .options = {},

@@ -31,6 +31,10 @@ TEST_CASE("Hunyuan: the edges of routing", "[models][hunyuan][edges]") {
                             .block = published::hunyuan,
                             .options = {.k = 3},
                             .equal = {1.0 / 3, 1.0 / 3, 1.0 / 3}});
+  check_edges<hg::hunyuan, double>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3, .shared_hidden = 3},
+                                    .block = published::hunyuan,
+                                    .options = {.k = 3},
+                                    .equal = {1.0 / 3, 1.0 / 3, 1.0 / 3}});
   check_edges<hg::hunyuan>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 1, .shared_hidden = 3},
                             .block = published::hunyuan,
                             .options = {.k = 1},

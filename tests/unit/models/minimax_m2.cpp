@@ -20,6 +20,11 @@ TEST_CASE("MiniMax-M2: the edges of routing", "[models][minimax_m2][edges]") {
                                .options = {.k = 3},
                                .equal = {1.0 / 3, 1.0 / 3, 1.0 / 3},
                                .at_bottom = {0, 0, 0}});
+  check_edges<hg::minimax_m2, double>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3},
+                                       .block = published::minimax_m2,
+                                       .options = {.k = 3},
+                                       .equal = {1.0 / 3, 1.0 / 3, 1.0 / 3},
+                                       .at_bottom = {0, 0, 0}});
   check_all_chosen<hg::minimax_m2>({.shape = {.model = 8, .hidden = 5, .experts = 1, .k = 1},
                                     .block = published::minimax_m2,
                                     .options = {.k = 1},

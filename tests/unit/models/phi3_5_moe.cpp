@@ -29,6 +29,10 @@ TEST_CASE("Phi-3.5-MoE: the edges of routing", "[models][phi3_5_moe][edges]") {
                                .block = published::phi3_5_moe,
                                .options = {},
                                .equal = {1.0 / 8, 1.0 / 7}});
+  check_edges<hg::phi3_5_moe, double>({.shape = {.model = 8, .hidden = 5, .experts = 8},
+                                       .block = published::phi3_5_moe,
+                                       .options = {},
+                                       .equal = {1.0 / 8, 1.0 / 7}});
   check_edges<hg::phi3_5_moe>({.shape = {.model = 8, .hidden = 5, .experts = 3, .jitter = 0.3},
                                .block = published::phi3_5_moe,
                                .options = {.jitter = 0.3},

@@ -44,6 +44,15 @@ TEST_CASE("a norm of zero leaves the weights at zero, without a gradient", "[gat
   }
 }
 
+TEST_CASE("the gradient of norm_divided weights of the smallest scores is finite", "[gates][weigh][norm_divided]") {
+  constexpr float smallest = std::numeric_limits<float>::min();
+  const float s[] = {smallest, smallest}, w[] = {0.5F, 0.5F}, dw[] = {100, -100};
+  float ds[] = {0, 0};
+  hg::norm_divided<float>{}.backward(s, w, 2, dw, ds);
+  CHECK(ds[0] == std::numeric_limits<float>::max());
+  CHECK(ds[1] == -std::numeric_limits<float>::max());
+}
+
 TEST_CASE("the gradient of norm_divided weights agrees with differences", "[gates][weigh][norm_divided]") {
   for (const double p : {1.0, 1.5, 2.0, 3.0, 8.0, infinity}) {
     CHECK(check_weigh_gradients(hg::norm_divided<double>{p}, random_matrix(1, 5, {1})));

@@ -44,6 +44,23 @@ TEST_CASE("scores that sum to zero leave the weights at zero", "[gates][weigh][r
   CHECK(ds[0] == 0);
 }
 
+TEST_CASE("the gradient of weights of the smallest scores is finite", "[gates][weigh][renormalised]") {
+  constexpr float smallest = std::numeric_limits<float>::min(), most = std::numeric_limits<float>::max();
+  const float s[] = {smallest, smallest}, dw[] = {100, -100};
+  float w[2], ds[] = {0, 0};
+  hg::renormalised{}.forward(s, 2, w);
+  hg::renormalised{}.backward(s, w, 2, dw, ds);  // 100 / (2 smallest) is beyond float
+  CHECK(ds[0] == most);
+  CHECK(ds[1] == -most);
+  ds[0] = 0;
+  const float unit[] = {0.5, -0.5};
+  hg::renormalised{}.backward(s, w, 2, unit, ds);
+  CHECK(ds[0] == 0.5F / (2 * smallest));  // what float holds is as it was
+  ds[0] = 0;
+  hg::renormalised_at_least<float>{.epsilon = 1e-37F}.backward(s, w, 2, dw, ds);
+  CHECK(ds[0] == most);
+}
+
 TEST_CASE("the gradient of renormalised weights agrees with differences", "[gates][weigh][renormalised]") {
   CHECK(check_weigh_gradients(hg::renormalised{}, random_matrix(1, 5, {1}).cwiseAbs()));
   CHECK(check_weigh_gradients(hg::renormalised{}, rows_of({{0.2, 0.5, 0.01}})));
