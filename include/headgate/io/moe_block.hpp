@@ -92,8 +92,7 @@ class moe_block : public family_layer<Family, T> {
   using shape_type = typename Family::shape;
   using layer_type = family_layer<Family, T>;
 
-  moe_block(const model_folder& from, index number)
-      : moe_block(from, number, check_family(from), Family::read(from.config(), number)) {}
+  moe_block(const model_folder& from, index number) : moe_block(from, number, read_shape(from, number)) {}
 
   [[nodiscard]] const shape_type& shape() const { return shape_; }
   /// What the names of the block's tensors begin with: "model.layers.0.mlp."
@@ -125,15 +124,15 @@ class moe_block : public family_layer<Family, T> {
   }
 
  private:
-  static int check_family(const model_folder& from) {
+  static shape_type read_shape(const model_folder& from, index number) {
     const std::string type = from.model_type();
     if (!answers_to<Family>(type))
       refuse_file(from.config().source(), "model_type is '", type, "', ", Family::name, " is '", Family::model_types[0],
                   "'");
-    return 0;
+    return Family::read(from.config(), number);
   }
 
-  moe_block(const model_folder& from, index number, int /*checked*/, const shape_type& shape)
+  moe_block(const model_folder& from, index number, const shape_type& shape)
       : moe_block(from, shape, require_prefix(from, shape, number), Family::template policies<T>(shape)) {}
 
   template <class Policies>
@@ -152,9 +151,17 @@ class moe_block : public family_layer<Family, T> {
   static typename layer_type::parameters read(const model_folder& from, const shape_type& shape,
                                               const std::string& prefix) {
     auto p = detail::empty_parameters<Family, T>(shape);
+    // What was converted is not read again: without this, a file of 16-bit floats would stay in memory beside its copy.
+    const auto leave = [](const tensor_in_file& tensor) {
+      if (tensor && tensor.what->type != dtype_of<T>) tensor.file->drop_pages(*tensor.what);
+    };
+    tensor_in_file last;
     Family::tensors(shape, p, [&](auto& matrix, const tensor_part& part) {
-      read_part(find_tensor(from.tensors(), prefix, part), part, matrix);
+      const tensor_in_file tensor = find_tensor(from.tensors(), prefix, part);
+      if (tensor.what != last.what) leave(std::exchange(last, tensor));
+      read_part(tensor, part, matrix);
     });
+    leave(last);
     return p;
   }
 
