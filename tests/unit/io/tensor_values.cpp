@@ -4,12 +4,14 @@
 #include "support/catch.hpp"
 #include "support/checkpoint_edit.hpp"
 
-#include <bit>
-#include <cmath>
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
+#include <initializer_list>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 using namespace headgate_test;
@@ -24,7 +26,11 @@ stored_tensor counting(hg::dtype type, std::initializer_list<hg::index> extents)
   for (const hg::index extent : extents) size *= extent;
   t.bytes.resize(static_cast<std::size_t>(size) * sizeof(Stored));
   for (hg::index i = 0; i < size; ++i) {
-    const Stored value(static_cast<float>(i));
+    Stored value;
+    if constexpr (std::is_same_v<Stored, double>)
+      value = static_cast<double>(i);
+    else
+      value = Stored(static_cast<float>(i));
     std::memcpy(t.bytes.data() + i * static_cast<hg::index>(sizeof value), &value, sizeof value);
   }
   return t;
