@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Everything but files, threads and test helpers: those are headgate/io/, headgate/parallel/ and headgate/testing/.
+// Everything but files, published models, threads and test helpers: those are headgate/io/, headgate/models/,
+// headgate/parallel/ and headgate/testing/.
 #pragma once
 
 #include <headgate/activations/activations.hpp>

@@ -19,6 +19,7 @@
 #include <headgate/routing/combine.hpp>
 #include <headgate/trained_parameters.hpp>
 
+#include <concepts>
 #include <type_traits>
 #include <utility>
 
@@ -81,10 +82,13 @@ class layer
 
   /// Takes parameters that are ready, a checkpoint's say, and draws none for the experts. Refuses those that do not fit
   /// (`check_ready` says which it can tell).
-  layer(Gate gate, Expert expert, parameters ready, layer_options options = {}) requires(!has_shared)
+  template <std::same_as<layer_parameters<Gate, Expert, Shared>> Ready>
+  layer(Gate gate, Expert expert, Ready ready, layer_options options = {}) requires(!has_shared)
       : layer(std::move(gate), std::move(expert), Shared{}, std::move(ready), options) {}
 
-  layer(Gate gate, Expert expert, Shared shared, parameters ready, layer_options options = {})
+  // A template, or options in braces would be tried as parameters.
+  template <std::same_as<layer_parameters<Gate, Expert, Shared>> Ready>
+  layer(Gate gate, Expert expert, Shared shared, Ready ready, layer_options options = {})
       : gate_(std::move(gate)), expert_(std::move(expert)), shared_(std::move(shared)), options_(options) {
     check();
     check_ready(gate_, expert_, shared_, ready);
@@ -288,8 +292,6 @@ layer(Gate, Expert, Shared, Seed, layer_options)
 ->layer<Gate, Expert, Shared>;
 template <class Gate, class Expert>
 layer(Gate, Expert, layer_parameters<Gate, Expert, no_shared_expert>, layer_options = {}) -> layer<Gate, Expert>;
-template <class Gate, class Expert, class Shared>
-layer(Gate, Expert, Shared, layer_parameters<Gate, Expert, Shared>, layer_options = {}) -> layer<Gate, Expert, Shared>;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

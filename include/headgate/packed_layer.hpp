@@ -93,6 +93,26 @@ class packed_layer {
   }
   explicit packed_layer(const source& from) : packed_layer(from, run_sequentially) {}
 
+  /// The same of parameters of which the experts' come one after the other (`packed_experts`): those in `p` stay unread.
+  template <class ExpertSource>
+  packed_layer(const Gate& gate, const Expert& expert, const Shared& shared, const typename source::parameters& p,
+               const layer_options& options, ExpertSource&& experts)
+      : gate_(gate),
+        gate_params_(p.gate),
+        options_(options),
+        outputs_(outputs_of(expert)),
+        experts_(expert, parameterised_of(expert, headgate::experts_of(gate)), experts),
+        shared_([&] {
+          if constexpr (has_shared)
+            return PackedShared(shared, p.shared, run_sequentially);
+          else
+            return nothing{};
+        }()) {
+    options_.check();
+    if (model_of(expert) != model())
+      refuse("packed_layer: the expert was built for model = ", model_of(expert), ", the gate for model = ", model());
+  }
+
   [[nodiscard]] index model() const { return model_of(gate_); }
   [[nodiscard]] index outputs() const { return outputs_; }
   [[nodiscard]] index experts() const { return headgate::experts_of(gate_); }

@@ -212,3 +212,14 @@ TEST_CASE("groups are limited by the sum of their best members", "[oracle]") {
   CHECK(published::limited_to_groups(score, 4, 2, 1, 0) == row{5, 0, 0, 0, 4, 4, 0, 0});
   CHECK(published::limited_to_groups(score, 4, 2, 2, -1) == row{-1, -1, 3, 3, 4, 4, -1, -1});
 }
+
+TEST_CASE("GShard's second choice is kept if the draw is below its weight over the threshold", "[oracle]") {
+  const tensor router{{2, 1}, {1, 1}};  // both experts get 1/2
+  const rows x{{1}, {1}, {1}};
+  const published::routing all = published::gshard_routing(router, {.threshold = 1, .draws = {0.4, 0.6, 0.0}}, x);
+  CHECK(all[0].size() == 2);
+  CHECK(all[1].size() == 1);
+  CHECK(all[2].size() == 2);
+  CHECK(all[1][0].weight == Approx(0.5));  // what is left is not renormalised
+  CHECK(published::gshard_routing(router, {.threshold = 1}, x)[1].size() == 2);
+}

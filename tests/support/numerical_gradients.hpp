@@ -6,7 +6,9 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <string>
+#include <vector>
 
 namespace headgate_test::published {
 

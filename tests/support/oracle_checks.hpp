@@ -37,7 +37,7 @@ template <class Family, class Parameters>
     REQUIRE(matrix.cols() == part.cols);
     for (hg::index r = 0; r < part.rows; ++r)
       for (hg::index c = 0; c < part.cols; ++c)
-        tensor.values.at(static_cast<std::size_t>(part.position(r, c))) = matrix(r, c);
+        tensor.values.at(static_cast<std::size_t>(part.position(r, c))) = static_cast<double>(matrix(r, c));
   });
   return all;
 }
@@ -62,6 +62,7 @@ void scatter(Layer& layer, const hg::random_stream& stream) {
     const bool is_vector = name.find("bias") != name.npos;
     const double size = selects ? 0.2 : is_vector ? 0.5 : 1.5 / std::sqrt(static_cast<double>(w.cols()));
     w = size * hg::testing::random_matrix<double>(w.rows(), w.cols(), stream.channel(id++));
+    if (selects) w.array() -= 0.5;  // so that some scores are negative, which a mask of 0 would get wrong
   });
 }
 

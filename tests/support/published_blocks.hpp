@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <vector>
 
 namespace headgate_test::published {
 
@@ -163,17 +165,6 @@ inline rows longcat_flash(const tensors& t, const options& o, const rows& x, rou
     return is_identity ? token : proj_swiglu(t, of_expert(e), token);
   };
   return combined(x, routed(x, route), expert, taken);
-}
-
-/// The routing of JetMoE, Granite MoE and gpt-oss: the k best logits, softmax over those alone.
-[[nodiscard]] inline choices softmax_of_the_best(const row& logits, size_t k) {
-  const std::vector<size_t> best = largest(logits, k);
-  row selected;
-  for (const size_t e : best) selected.push_back(logits[e]);
-  selected = softmax(selected);
-  choices chosen;
-  for (size_t i = 0; i < best.size(); ++i) chosen.push_back({best[i], selected[i]});
-  return chosen;
 }
 
 /// Granite MoE.

@@ -4,6 +4,7 @@
 
 #include "support/published_parts.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 

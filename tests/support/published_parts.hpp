@@ -140,6 +140,17 @@ using block_function = rows (*)(const tensors&, const options&, const rows& x, r
   return chosen;
 }
 
+/// The routing of JetMoE, Granite MoE and gpt-oss: the k best logits, softmax over those alone.
+[[nodiscard]] inline choices softmax_of_the_best(const row& logits, size_t k) {
+  const std::vector<size_t> best = largest(logits, k);
+  row selected;
+  for (const size_t e : best) selected.push_back(logits[e]);
+  selected = softmax(selected);
+  choices chosen;
+  for (size_t i = 0; i < best.size(); ++i) chosen.push_back({best[i], selected[i]});
+  return chosen;
+}
+
 /// Group-limited selection: the experts lie in groups of equal size, one after the other; a group scores the sum of its
 /// `counted` best experts; experts outside the `kept` best groups get `masked` in place of their score.
 [[nodiscard]] inline row limited_to_groups(row score, size_t groups, size_t kept, size_t counted, double masked) {

@@ -14,6 +14,7 @@
 #include <headgate/kernels/storage.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <span>
 #include <type_traits>
 
@@ -40,13 +41,21 @@ class packed_experts {
   packed_experts(const Expert& expert, std::span<const params> p, const Executor& executor)
       : expert_(expert), count_(static_cast<index>(p.size())) {
     for (index e = 0; e < count_; ++e) check(p[static_cast<std::size_t>(e)], e);
-    weights_.resize(count_, input_.weights + output_.weights);
-    biases_.resize(count_, 2 * (input_.cols + output_.cols));
-    executor.run(count_, [&](index e, index) {
-      const params& of_expert = p[static_cast<std::size_t>(e)];
-      if constexpr (has_input_projection) pack(expert_.input_projection(of_expert), weights_.row(e), biases_.row(e));
-      pack(expert_.output_projection(of_expert), weights_.row(e) + input_.weights, biases_.row(e) + 2 * input_.cols);
-    });
+    make_room();
+    executor.run(count_, [&](index e, index) { pack(p[static_cast<std::size_t>(e)], e); });
+  }
+
+  /// The same of experts that come one after the other: `source(e)` is asked once for each, and what it returns need not live
+  /// longer than until the next. For checkpoints of which no more than an expert should be in memory unpacked.
+  template <class Source>
+    requires std::convertible_to < std::invoke_result_t<Source&, index>,
+  const params& > packed_experts(const Expert& expert, index count, Source&& source) : expert_(expert), count_(count) {
+    for (index e = 0; e < count_; ++e) {
+      const params& p = source(e);
+      check(p, e);
+      if (e == 0) make_room();
+      pack(p, e);
+    }
   }
 
   [[nodiscard]] const Expert& expert() const { return expert_; }
@@ -124,6 +133,15 @@ class packed_experts {
         }
   }
 
+  void make_room() {
+    weights_.resize(count_, input_.weights + output_.weights);
+    biases_.resize(count_, 2 * (input_.cols + output_.cols));
+  }
+
+  void pack(const params& p, index e) {
+    if constexpr (has_input_projection) pack(expert_.input_projection(p), weights_.row(e), biases_.row(e));
+    pack(expert_.output_projection(p), weights_.row(e) + input_.weights, biases_.row(e) + 2 * input_.cols);
+  }
   static void pack(const kernels::product<T>& from, Storage* weights, T* biases) {
     kernels::pack_panels<arch>(from, weights);
     if (from.bias) std::copy_n(from.bias, from.cols, biases);

@@ -235,9 +235,9 @@ struct gate {
     detail::row_memory<T>& memory = c.memory[0];
     const auto run = [&](const Select& by) {
       detail::check_stage(by, {model(), experts()});
-      const auto choose = [&](const T* s, index* ids) { return select_from(by, p, s, ids, memory); };
-      const auto weigh_one = [&](const index* ids, index count, index token, assignment<T>* to) {
-        detail::weigh_row(weigh, r, token, ids, count, memory, to);
+      const auto choose = [&](const T* s, index* named) { return select_from(by, p, s, named, memory); };
+      const auto weigh_one = [&](const index* named, index count, index token, assignment<T>* to) {
+        detail::weigh_row(weigh, r, token, named, count, memory, to);
       };
       detail::steered_rows<T>(how, r, c.first, c.steered)
           .run(memory.ids.data(), memory.named_by.data(), choose, weigh_one);

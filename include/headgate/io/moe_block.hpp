@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -74,7 +75,69 @@ template <loadable_family Family>
   return std::nullopt;
 }
 
+/// The matrices of a layer, by the names of the tensors that they are parts of.
+template <class T>
+using tensor_parts = std::map<std::string, std::vector<std::pair<tensor_part, view<const T>>>>;
+
+template <loadable_family Family, class T>
+[[nodiscard]] tensor_parts<T> parts_of(const family_layer<Family, T>& from, const typename Family::shape& shape,
+                                       const std::string& prefix) {
+  tensor_parts<T> parts;
+  Family::tensors(shape, from.params(), [&](const auto& matrix, const tensor_part& part) {
+    parts[prefix + part.name].push_back({part, view_of(matrix)});
+  });
+  return parts;
+}
+
+/// Writes tensors to a file: those that have parts from these, all else is what bytes_before(i, bytes) makes of them.
+template <class T, class Bytes>
+void write_tensors(const std::filesystem::path& path, const std::vector<tensor_outline>& outlines,
+                   const tensor_parts<T>& parts, const Bytes& bytes_before) {
+  std::vector<std::byte> bytes;
+  write_safetensors(path, outlines, [&](index i, const auto& put) {
+    const tensor_outline& tensor = outlines[static_cast<std::size_t>(i)];
+    bytes_before(i, bytes);
+    if (const auto found = parts.find(tensor.name); found != parts.end())
+      for (const auto& [part, matrix] : found->second)
+        write_part<T>(path.string(), tensor.name, tensor.type, part, matrix, bytes.data());
+    put(bytes.data(), bytes.size());
+  });
+}
+
 }  // namespace detail
+
+/// Writes a layer of a family, however it was made, to a safetensors file, under the names that the family has for this
+/// layer of a model, in the layer's own number format.
+template <loadable_family Family, class Layer>
+void save_moe_layer(const Layer& from, const typename Family::shape& shape, const std::filesystem::path& path,
+                    index layer = 0) {
+  using T = typename Layer::scalar;
+  static_assert(std::is_base_of_v<family_layer<Family, T>, Layer>,
+                "save_moe_layer: the layer is not one of this family (headgate::family_layer)");
+  const auto parts = detail::parts_of<Family, T>(from, shape, Family::prefixes(layer)[0]);
+  std::vector<tensor_outline> outlines;
+  for (const auto& [name, of_tensor] : parts) outlines.push_back({name, dtype_of<T>, of_tensor[0].first.shape});
+  detail::write_tensors<T>(path, outlines, parts, [&](index i, std::vector<std::byte>& bytes) {
+    const tensor_outline& tensor = outlines[static_cast<std::size_t>(i)];
+    bytes.assign(static_cast<std::size_t>(bytes_of(tensor.type, tensor.shape)), std::byte{0});
+  });
+}
+
+/// Refuses a model of another family.
+template <loadable_family Family>
+void check_family(const model_folder& from) {
+  if (const std::string type = from.model_type(); !answers_to<Family>(type))
+    refuse_file(from.config().source(), "model_type is '", type, "', ", Family::name, " is '", Family::model_types[0],
+                "'");
+}
+
+/// What the names of the tensors of this layer's block begin with. Refuses a layer without such a block.
+template <loadable_family Family>
+[[nodiscard]] std::string require_prefix(const model_folder& from, const typename Family::shape& shape, index layer) {
+  if (auto prefix = detail::find_prefix<Family>(from, shape, layer)) return *prefix;
+  refuse_file(from.tensors().path(), "layer ", layer, " has no MoE block: no tensor of a ", Family::name,
+              " block begins with '", Family::prefixes(layer)[0], "'");
+}
 
 /// True if this layer of the model has an MoE block; some models begin with dense layers.
 template <loadable_family Family>
@@ -92,7 +155,8 @@ class moe_block : public family_layer<Family, T> {
   using shape_type = typename Family::shape;
   using layer_type = family_layer<Family, T>;
 
-  moe_block(const model_folder& from, index number) : moe_block(from, number, read_shape(from, number)) {}
+  /// Reads the block of layer `number`.
+  moe_block(const model_folder& from, index number) : moe_block(from, number, shape_of(from, number)) {}
 
   [[nodiscard]] const shape_type& shape() const { return shape_; }
   /// What the names of the block's tensors begin with: "model.layers.0.mlp."
@@ -102,38 +166,27 @@ class moe_block : public family_layer<Family, T> {
   /// checkpoint; changed values are rounded to the checkpoint's number format. Tensors under the block's prefix that the
   /// layer does not use are copied.
   void save(const std::filesystem::path& path) const {
-    std::map<std::string, std::vector<std::pair<tensor_part, view<const T>>>> parts;
-    Family::tensors(shape_, this->params(), [&](const auto& matrix, const tensor_part& part) {
-      parts[prefix_ + part.name].push_back({part, view_of(matrix)});
-    });
     std::vector<tensor_outline> outlines;
     std::vector<tensor_in_file> sources;
     source_->for_each_with_prefix(prefix_, [&](const std::string& name, const tensor_in_file& tensor) {
       outlines.push_back({name, tensor.what->type, tensor.what->shape});
       sources.push_back(tensor);
     });
-    std::vector<std::byte> bytes;
-    write_safetensors(path, outlines, [&](index i, const auto& put) {
-      const tensor_in_file& tensor = sources[static_cast<std::size_t>(i)];
-      const auto stored = tensor.file->bytes(*tensor.what);
-      bytes.assign(stored.begin(), stored.end());
-      for (const auto& [part, matrix] : parts[tensor.what->name])
-        write_part<T>(path.string(), *tensor.what, part, matrix, bytes.data());
-      put(bytes.data(), bytes.size());
-    });
+    detail::write_tensors<T>(path, outlines, detail::parts_of<Family, T>(*this, shape_, prefix_),
+                             [&](index i, std::vector<std::byte>& bytes) {
+                               const tensor_in_file& tensor = sources[static_cast<std::size_t>(i)];
+                               const auto stored = tensor.file->bytes(*tensor.what);
+                               bytes.assign(stored.begin(), stored.end());
+                             });
   }
 
  private:
-  static shape_type read_shape(const model_folder& from, index number) {
-    const std::string type = from.model_type();
-    if (!answers_to<Family>(type))
-      refuse_file(from.config().source(), "model_type is '", type, "', ", Family::name, " is '", Family::model_types[0],
-                  "'");
+  static shape_type shape_of(const model_folder& from, index number) {
+    check_family<Family>(from);
     return Family::read(from.config(), number);
   }
-
   moe_block(const model_folder& from, index number, const shape_type& shape)
-      : moe_block(from, shape, require_prefix(from, shape, number), Family::template policies<T>(shape)) {}
+      : moe_block(from, shape, require_prefix<Family>(from, shape, number), Family::template policies<T>(shape)) {}
 
   template <class Policies>
   moe_block(const model_folder& from, const shape_type& shape, std::string prefix, Policies policies)
@@ -142,16 +195,11 @@ class moe_block : public family_layer<Family, T> {
         prefix_(std::move(prefix)),
         source_(from.share_tensors()) {}
 
-  static std::string require_prefix(const model_folder& from, const shape_type& shape, index number) {
-    if (auto prefix = detail::find_prefix<Family>(from, shape, number)) return *prefix;
-    refuse_file(from.tensors().path(), "layer ", number, " has no MoE block: no tensor of a ", Family::name,
-                " block begins with '", Family::prefixes(number)[0], "'");
-  }
-
   static typename layer_type::parameters read(const model_folder& from, const shape_type& shape,
                                               const std::string& prefix) {
     auto p = detail::empty_parameters<Family, T>(shape);
-    // What was converted is not read again: without this, a file of 16-bit floats would stay in memory beside its copy.
+    // A tensor of many matrices that were converted (a stack of experts) would stay in memory beside its copy: read_part
+    // gives back only what is one matrix.
     const auto leave = [](const tensor_in_file& tensor) {
       if (tensor && tensor.what->type != dtype_of<T>) tensor.file->drop_pages(*tensor.what);
     };

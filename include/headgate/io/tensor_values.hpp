@@ -20,6 +20,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -27,15 +28,15 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace detail {
 
-/// f(row, col, position in the tensor) for every element of the part, in squares, so that neither side is read line by line
-/// where the other goes along.
+/// f(row, first column, count, position of the first in the tensor) for stretches of the rows of a part: whole rows where a row
+/// lies together in the tensor, else the rows of squares, so that neither side is read along while the other is read across.
 template <class F>
-void for_each_element(const tensor_part& part, const F& f) {
-  constexpr index side = 64;
-  for (index row = 0; row < part.rows; row += side)
+void for_each_stretch(const tensor_part& part, const F& f) {
+  const index side = part.col_stride == 1 ? (std::max)(part.cols, index{1}) : 64;
+  for (index row = 0; row < part.rows; row += 64)
     for (index col = 0; col < part.cols; col += side)
-      for (index r = row; r < (std::min)(row + side, part.rows); ++r)
-        for (index c = col; c < (std::min)(col + side, part.cols); ++c) f(r, c, part.position(r, c));
+      for (index r = row; r < (std::min)(row + 64, part.rows); ++r)
+        f(r, col, (std::min)(side, part.cols - col), part.position(r, col));
 }
 
 /// How a number is stored, and that number as a T.
@@ -48,8 +49,8 @@ template <class Stored>
 
 /// f(an object of the type in which elements of this dtype are stored). Refuses what is not a floating-point type of ours.
 template <class F>
-void with_stored_type(const std::string& path, const tensor_description& tensor, const F& f) {
-  switch (tensor.type) {
+void with_stored_type(const std::string& path, std::string_view name, dtype type, const F& f) {
+  switch (type) {
     case dtype::f64:
       return f(double{});
     case dtype::f32:
@@ -59,7 +60,7 @@ void with_stored_type(const std::string& path, const tensor_description& tensor,
     case dtype::f16:
       return f(fp16{});
     default:
-      refuse_file(path, "tensor '", tensor.name, "' is ", describe(tensor.type).name,
+      refuse_file(path, "tensor '", name, "' is ", describe(type).name,
                   ", weights must be F32, BF16, F16 or F64; convert quantised checkpoints first");
   }
 }
@@ -84,49 +85,53 @@ inline constexpr bool can_borrow = requires(typename Matrix::Scalar* data) {
 }
 
 /// Gives `to` the values of a part of a tensor. Where they lie as ours do and are of the matrix's own type, `weights` borrow
-/// them from the mapped file; everything else is copied, 16-bit floats widened exactly.
+/// them from the mapped file; everything else is copied, 16-bit floats widened exactly. The pages of a 16-bit tensor that has
+/// been read whole are given back: nobody can have borrowed them.
 template <class Matrix>
 void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to) {
   using T = typename Matrix::Scalar;
-  const std::byte* const bytes = tensor.file->bytes(*tensor.what).data();
-  if constexpr (detail::can_borrow<Matrix>) {
-    const std::byte* const first = bytes + part.first * static_cast<index>(sizeof(T));
-    const bool aligned = reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0;
-    if (tensor.what->type == dtype_of<T> && part.is_contiguous() && aligned) {
-      // The mapping is private and writable: a parameter that is trained changes in memory, not in the file.
-      T* const values = const_cast<T*>(reinterpret_cast<const T*>(first));
-      to = Matrix::borrow(values, part.rows, part.cols, tensor.file->keeper());
+  if constexpr (detail::can_borrow<Matrix>)
+    if (T* const values = tensor.file->template elements<T>(*tensor.what); values != nullptr && part.is_contiguous()) {
+      to = Matrix::borrow(values + part.first, part.rows, part.cols, tensor.file->keeper());
       return;
     }
-  }
+  const std::byte* const bytes = tensor.file->bytes(*tensor.what).data();
   to.resize(part.rows, part.cols);
-  detail::with_stored_type(tensor.file->path(), *tensor.what, [&]<class Stored>(Stored) {
+  detail::with_stored_type(tensor.file->path(), tensor.what->name, tensor.what->type, [&]<class Stored>(Stored) {
     if constexpr (std::is_same_v<Stored, double> && std::is_same_v<T, float>)
       refuse_file(tensor.file->path(), "tensor '", tensor.what->name, "' is F64, expected F32 or a narrower float");
     else
-      detail::for_each_element(part, [&](index r, index c, index position) {
-        const auto stored = detail::load_unaligned<Stored>(bytes, position);
-        if constexpr (std::is_floating_point_v<Stored>)
-          to(r, c) = static_cast<T>(stored);
-        else
-          to(r, c) = static_cast<T>(static_cast<float>(stored));
+      detail::for_each_stretch(part, [&, step = part.col_stride](index r, index c, index count, index position) {
+        T* const values = to.data() + r * to.cols() + c;
+        for (index i = 0; i < count; ++i) {
+          const auto stored = detail::load_unaligned<Stored>(bytes, position + i * step);
+          if constexpr (std::is_floating_point_v<Stored>)
+            values[i] = static_cast<T>(stored);
+          else
+            values[i] = static_cast<T>(static_cast<float>(stored));
+        }
       });
   });
+  if (describe(tensor.what->type).bytes == 2 && part.rows * part.cols == tensor.what->size())
+    tensor.file->drop_pages(*tensor.what);
 }
 
 /// Writes a matrix into its part of a tensor whose bytes are a caller's. Values are rounded to nearest to the tensor's type,
 /// which changes nothing in what was read from it.
 template <class T>
-void write_part(const std::string& path, const tensor_description& tensor, const tensor_part& part, view<const T> from,
+void write_part(const std::string& path, std::string_view name, dtype type, const tensor_part& part, view<const T> from,
                 std::byte* bytes) {
-  detail::with_stored_type(path, tensor, [&]<class Stored>(Stored) {
-    detail::for_each_element(part, [&](index r, index c, index position) {
-      Stored stored;
-      if constexpr (std::is_floating_point_v<Stored>)
-        stored = static_cast<Stored>(from(r, c));
-      else
-        stored = Stored(static_cast<float>(from(r, c)));
-      std::memcpy(bytes + position * static_cast<index>(sizeof(Stored)), &stored, sizeof stored);
+  detail::with_stored_type(path, name, type, [&]<class Stored>(Stored) {
+    detail::for_each_stretch(part, [&](index r, index c, index count, index position) {
+      for (index i = 0; i < count; ++i) {
+        Stored stored;
+        if constexpr (std::is_floating_point_v<Stored>)
+          stored = static_cast<Stored>(from(r, c + i));
+        else
+          stored = Stored(static_cast<float>(from(r, c + i)));
+        std::memcpy(bytes + (position + i * part.col_stride) * static_cast<index>(sizeof(Stored)), &stored,
+                    sizeof stored);
+      }
     });
   });
 }

@@ -20,7 +20,9 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// Softmax, the two best, divided by their sum + 1e-9; in training the second is kept with probability min(1, its weight /
-/// `threshold`). Experts take ceil(capacity factor * 2 tokens / experts), at least 4; first choices come first.
+/// `threshold`). An expert takes capacity_factor * tokens / experts assignments, rounded down, at least 4, first choices first, as
+/// mesh-tensorflow has it (others count 2 tokens, or round up). Our capacity counts assignments, two for each token: hence half
+/// the factor; a second choice that was dropped at random is not counted.
 struct gshard {
   static constexpr std::string_view name = "GShard";
 
@@ -41,9 +43,11 @@ struct gshard {
     return {.gate = {.gate = {.head = {.model = s.model, .experts = s.experts},
                               .select = {.k = 2},
                               .weigh = {.epsilon = T(1e-9)}},
-                     .threshold = static_cast<T>(s.threshold)},
+                     .threshold = s.threshold},
             .expert = expert,
-            .options = {.capacity = {.factor = s.capacity_factor, .minimum = 4, .drop = drop::by_choice}}};
+            .options = {
+                .capacity = {
+                    .factor = s.capacity_factor / 2, .minimum = 4, .drop = drop::by_choice, .round = rounding::down}}};
   }
 
   template <class T>

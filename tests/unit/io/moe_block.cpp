@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/io/moe_block.hpp>
+#include <headgate/models/granite_moe.hpp>
 #include <headgate/models/mixtral.hpp>
 #include <headgate/models/olmoe.hpp>
 #include <headgate/optim/sgd.hpp>
@@ -22,6 +23,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 using namespace headgate_test;
 namespace fs = std::filesystem;
@@ -69,23 +71,17 @@ stored_tensor as_bf16(const stored_tensor& tensor) {
   return half;
 }
 
-/// Writes config.json and one layer of zeros in this format, as a file without blocks on the disk.
-void write_sparse_mixtral(const own_folder& folder, const hg::mixtral::shape& s, const char* type, hg::index width) {
-  folder.put("config.json", hg::sentence(R"({"model_type":"mixtral","hidden_act":"silu","hidden_size":)", s.model,
-                                         R"(,"intermediate_size":)", s.hidden, R"(,"num_local_experts":)", s.experts,
-                                         R"(,"num_experts_per_tok":)", s.k, R"(,"num_hidden_layers":1})"));
+/// Writes a checkpoint of zeros, as a file without blocks on the disk.
+void write_sparse(const own_folder& folder, const std::string& config, const std::vector<hg::tensor_outline>& tensors) {
+  folder.put("config.json", config);
   std::string header = "{";
   hg::index end = 0;
-  const auto add = [&](const std::string& name, hg::index rows, hg::index cols) {
-    const hg::index begin = std::exchange(end, end + rows * cols * width);
-    header += hg::sentence(header.size() > 1 ? "," : "", "\"", prefix, name, "\":{\"dtype\":\"", type, "\",\"shape\":[",
-                           rows, ",", cols, "],\"data_offsets\":[", begin, ",", end, "]}");
-  };
-  add("gate.weight", s.experts, s.model);
-  for (hg::index e = 0; e < s.experts; ++e) {
-    add(hg::sentence("experts.", e, ".w1.weight"), s.hidden, s.model);
-    add(hg::sentence("experts.", e, ".w2.weight"), s.model, s.hidden);
-    add(hg::sentence("experts.", e, ".w3.weight"), s.hidden, s.model);
+  for (const hg::tensor_outline& one : tensors) {
+    const hg::index begin = std::exchange(end, end + hg::bytes_of(one.type, one.shape));
+    header += hg::sentence(header.size() > 1 ? "," : "", "\"", one.name, "\":{\"dtype\":\"",
+                           hg::describe(one.type).name, "\",\"shape\":[");
+    for (hg::index d = 0; d < one.shape.size(); ++d) header += hg::sentence(d == 0 ? "" : ",", one.shape[d]);
+    header += hg::sentence("],\"data_offsets\":[", begin, ",", end, "]}");
   }
   header += "}";
   header.resize((header.size() + 7) / 8 * 8, ' ');
@@ -94,6 +90,34 @@ void write_sparse_mixtral(const own_folder& folder, const hg::mixtral::shape& s,
   folder.put("model.safetensors", start + header);
   fs::resize_file(folder.path / "model.safetensors",
                   static_cast<std::uintmax_t>(end) + static_cast<std::uintmax_t>(8 + header.size()));
+}
+
+void write_sparse_mixtral(const own_folder& folder, const hg::mixtral::shape& s, hg::dtype type) {
+  using hg::detail::shape_of;
+  std::vector<hg::tensor_outline> tensors{{prefix + "gate.weight", type, shape_of({s.experts, s.model})}};
+  for (hg::index e = 0; e < s.experts; ++e) {
+    const std::string expert = hg::sentence(prefix, "experts.", e, ".");
+    tensors.push_back({expert + "w1.weight", type, shape_of({s.hidden, s.model})});
+    tensors.push_back({expert + "w2.weight", type, shape_of({s.model, s.hidden})});
+    tensors.push_back({expert + "w3.weight", type, shape_of({s.hidden, s.model})});
+  }
+  write_sparse(folder,
+               hg::sentence(R"({"model_type":"mixtral","hidden_act":"silu","hidden_size":)", s.model,
+                            R"(,"intermediate_size":)", s.hidden, R"(,"num_local_experts":)", s.experts,
+                            R"(,"num_experts_per_tok":)", s.k, R"(,"num_hidden_layers":1})"),
+               tensors);
+}
+
+/// The same size of block with all experts in two tensors.
+void write_sparse_granite(const own_folder& folder, hg::dtype type) {
+  using hg::detail::shape_of;
+  const std::string at = "model.layers.0.block_sparse_moe.";
+  write_sparse(folder,
+               R"({"model_type":"granitemoe","hidden_act":"silu","hidden_size":1024,"intermediate_size":2048,)"
+               R"("num_local_experts":4,"num_experts_per_tok":2,"num_hidden_layers":1})",
+               {{at + "router.layer.weight", type, shape_of({4, 1024})},
+                {at + "input_linear.weight", type, shape_of({4, 4096, 1024})},
+                {at + "output_linear.weight", type, shape_of({4, 1024, 2048})}});
 }
 
 /// Memory of the process that is resident, in MiB.
@@ -264,7 +288,7 @@ TEST_CASE("loading a block of 2 GB maps it", "[io][moe_block]") {
   const own_folder folder("moe_block_2gb");
   const hg::mixtral::shape shape{.model = 4096, .hidden = 7168, .experts = 6, .k = 2};
   try {
-    write_sparse_mixtral(folder, shape, "F32", 4);
+    write_sparse_mixtral(folder, shape, hg::dtype::f32);
   } catch (const std::system_error& error) {
     WARN("skipped: the disk takes no file of 2 GB: " << error.what());
     return;
@@ -292,12 +316,19 @@ TEST_CASE("loading a block of 16-bit floats leaves nothing of the file in memory
 #if !defined(__linux__)
   WARN("skipped: only Linux says in /proc/self/status how much memory is resident");
 #else
-  const own_folder folder("moe_block_16bit");
-  write_sparse_mixtral(folder, {.model = 1024, .hidden = 2048, .experts = 4, .k = 2}, "BF16", 2);  // 48 MiB
+  const own_folder apart("moe_block_16bit"), stacked("moe_block_16bit_stacked");
+  write_sparse_mixtral(apart, {.model = 1024, .hidden = 2048, .experts = 4, .k = 2}, hg::dtype::bf16);  // 48 MiB
+  write_sparse_granite(stacked, hg::dtype::bf16);
+  constexpr double most = 96 + 24;  // MiB: the widened block, and less than half of the file
+  {
+    const double before = resident_now();
+    const auto block = hg::load_moe_block<hg::mixtral>(apart.path, 0);
+    CHECK(resident_now() - before < most);
+    CHECK(block.params().experts[3].down.owns());
+  }
   const double before = resident_now();
-  const auto block = hg::load_moe_block<hg::mixtral>(folder.path, 0);
-  const double grown = resident_now() - before;
+  const auto block = hg::load_moe_block<hg::granite_moe>(stacked.path, 0);
+  CHECK(resident_now() - before < most);
   CHECK(block.params().experts[3].down.owns());
-  CHECK(grown < 96 + 24);  // the widened block, and less than half of the file
 #endif
 }

@@ -98,7 +98,7 @@ TEST_CASE("tensors larger than a square of the walk are read and written whole",
   hg::read_part(file.get(), part, values);
   CHECK((values == expected<float>(part)));
   std::vector<std::byte> bytes(150 * 70 * 4);
-  hg::write_part<float>("file", *file.get().what, part, hg::view_of(std::as_const(values)), bytes.data());
+  hg::write_part<float>("file", "t", file.get().what->type, part, hg::view_of(std::as_const(values)), bytes.data());
   const auto stored = file.get().file->bytes(*file.get().what);
   CHECK(std::equal(bytes.begin(), bytes.end(), stored.begin(), stored.end()));
 }
@@ -154,7 +154,7 @@ TEST_CASE("what was read is written back to the same bits, everything else is ro
     hg::matrix<float> values;
     hg::read_part(file.get(), part, values);
     std::vector<std::byte> bytes(stored.bytes.size());
-    hg::write_part<float>("file", *file.get().what, part, hg::view_of(std::as_const(values)), bytes.data());
+    hg::write_part<float>("file", "t", file.get().what->type, part, hg::view_of(std::as_const(values)), bytes.data());
     CHECK((bytes == stored.bytes));
     return values;
   };
@@ -166,7 +166,7 @@ TEST_CASE("what was read is written back to the same bits, everything else is ro
   hg::matrix<float> values(1, 3);
   values << 1 + 0x1p-9F, 1 + 0x1.8p-8F, -3;  // below half of bf16's last place, above half, exact
   std::vector<std::byte> bytes(6);
-  hg::write_part<float>("file", *file.get().what, hg::whole("t", 1, 3), hg::view_of(std::as_const(values)),
+  hg::write_part<float>("file", "t", file.get().what->type, hg::whole("t", 1, 3), hg::view_of(std::as_const(values)),
                         bytes.data());
   std::uint16_t bits[3];
   std::memcpy(bits, bytes.data(), 6);
@@ -180,7 +180,7 @@ TEST_CASE("writing a part touches nothing beside it", "[io][tensor_values]") {
   const hg::tensor_part part = hg::stack_of("t", 3, 4, 5, 1).transposed().every_other_row(1);
   std::vector<std::byte> bytes(3 * 4 * 5 * 4, std::byte{0xff});
   const hg::matrix<float> zero = hg::matrix<float>::Zero(part.rows, part.cols);
-  hg::write_part<float>("file", *file.get().what, part, hg::view_of(zero), bytes.data());
+  hg::write_part<float>("file", "t", file.get().what->type, part, hg::view_of(zero), bytes.data());
   std::size_t touched = 0;
   for (std::size_t i = 0; i < bytes.size(); i += 4) touched += bytes[i] == std::byte{0};
   CHECK(touched == static_cast<std::size_t>(part.rows * part.cols));

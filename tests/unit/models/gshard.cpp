@@ -2,6 +2,7 @@
 #include <headgate/models/gshard.hpp>
 
 #include "support/catch.hpp"
+#include "support/family_edges.hpp"
 #include "support/oracle_checks.hpp"
 
 #include <string>
@@ -58,4 +59,32 @@ TEST_CASE("GShard: a small capacity drops second choices before first ones", "[m
 TEST_CASE("ST-MoE: GShard's routing over GEGLU experts", "[models][gshard]") {
   compare_with_oracle<named_st_moe>({.model = 6, .hidden = 5, .experts = 4, .capacity_factor = 1.25}, published::st_moe,
                                     {.capacity_factor = 1.25}, 5);
+}
+
+TEST_CASE("GShard: the edges of routing", "[models][gshard][edges]") {
+  check_edges<named_gshard>({.shape = {.model = 8, .hidden = 5, .experts = 8, .capacity_factor = 8},
+                             .block = published::gshard,
+                             .options = {},
+                             .equal = {0.5, 0.5}});
+  check_all_chosen<named_gshard>({.shape = {.model = 8, .hidden = 5, .experts = 2, .capacity_factor = 2},
+                                  .block = published::gshard,
+                                  .options = {},
+                                  .equal = {0.5, 0.5}});
+  // Two experts are the fewest: k is 2.
+  CHECK_THROWS_WITH(hg::make_moe_layer<hg::gshard>({.model = 8, .hidden = 5, .experts = 1}, 1),
+                    "top_k: k is 2, the gate has 1 experts");
+}
+
+TEST_CASE("ST-MoE: the edges of routing", "[models][gshard][edges]") {
+  check_edges<named_st_moe>({.shape = {.model = 8, .hidden = 5, .experts = 8, .capacity_factor = 8},
+                             .block = published::st_moe,
+                             .options = {},
+                             .equal = {0.5, 0.5}});
+  check_all_chosen<named_st_moe>({.shape = {.model = 8, .hidden = 5, .experts = 2, .capacity_factor = 2},
+                                  .block = published::st_moe,
+                                  .options = {},
+                                  .equal = {0.5, 0.5}});
+  // Two experts are the fewest: k is 2.
+  CHECK_THROWS_WITH(hg::make_moe_layer<hg::st_moe>({.model = 8, .hidden = 5, .experts = 1}, 1),
+                    "top_k: k is 2, the gate has 1 experts");
 }

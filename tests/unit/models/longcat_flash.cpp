@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -20,3 +22,24 @@ const conformance_of<hg::longcat_flash> conforms("longcat_flash", [](const auto&
 });
 
 }  // namespace
+
+TEST_CASE("LongCat-Flash layers agree with a transcription in plain loops", "[models][longcat_flash]") {
+  compare_with_oracle<hg::longcat_flash>({.model = 6, .hidden = 5, .experts = 6, .identities = 3, .k = 4, .scale = 6},
+                                         published::longcat_flash, {.k = 4, .scale = 6, .identities = 3}, 1);
+  TEST_CASE("LongCat-Flash: the edges of routing", "[models][longcat_flash][edges]") {
+    check_edges<hg::longcat_flash>(
+        {.shape = {.model = 8, .hidden = 5, .experts = 6, .identities = 2, .k = 3, .scale = 6},
+         .block = published::longcat_flash,
+         .options = {.k = 3, .scale = 6, .identities = 2},
+         .equal = {0.75, 0.75, 0.75}});
+    check_all_chosen<hg::longcat_flash>(
+        {.shape = {.model = 8, .hidden = 5, .experts = 1, .identities = 0, .k = 1, .scale = 6},
+         .block = published::longcat_flash,
+         .options = {.k = 1, .scale = 6},
+         .equal = {6}});
+    check_all_chosen<hg::longcat_flash>(
+        {.shape = {.model = 8, .hidden = 5, .experts = 3, .identities = 2, .k = 5, .scale = 6},
+         .block = published::longcat_flash,
+         .options = {.k = 5, .scale = 6, .identities = 2},
+         .equal = {1.2, 1.2, 1.2, 1.2, 1.2}});
+  }

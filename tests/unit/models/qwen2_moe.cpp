@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 #include "support/conformance.hpp"
+#include "support/family_edges.hpp"
+#include "support/oracle_checks.hpp"
 
 using namespace headgate_test;
 
@@ -16,3 +18,30 @@ const conformance_of<hg::qwen2_moe> conforms("qwen2_moe", [](const auto& s, cons
 });
 
 }  // namespace
+
+TEST_CASE("Qwen2-MoE layers agree with a transcription in plain loops", "[models][qwen2_moe]") {
+  compare_with_oracle<hg::qwen2_moe>(
+      {.model = 6, .hidden = 4, .experts = 8, .k = 3, .shared_hidden = 5, .renormalise = false}, published::qwen2_moe,
+      {.k = 3, .renormalise = false}, 1);
+  compare_with_oracle<hg::qwen2_moe>(
+      {.model = 6, .hidden = 4, .experts = 8, .k = 3, .shared_hidden = 5, .renormalise = true}, published::qwen2_moe,
+      {.k = 3, .renormalise = true}, 2);
+  TEST_CASE("Qwen2-MoE: the edges of routing", "[models][qwen2_moe][edges]") {
+    check_edges<hg::qwen2_moe>({.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3, .shared_hidden = 3},
+                                .block = published::qwen2_moe,
+                                .options = {.k = 3, .renormalise = false},
+                                .equal = {0.125, 0.125, 0.125}});
+    check_edges<hg::qwen2_moe>(
+        {.shape = {.model = 8, .hidden = 5, .experts = 8, .k = 3, .shared_hidden = 3, .renormalise = true},
+         .block = published::qwen2_moe,
+         .options = {.k = 3, .renormalise = true},
+         .equal = {1.0 / 3, 1.0 / 3, 1.0 / 3}});
+    check_all_chosen<hg::qwen2_moe>({.shape = {.model = 8, .hidden = 5, .experts = 1, .k = 1, .shared_hidden = 3},
+                                     .block = published::qwen2_moe,
+                                     .options = {.k = 1, .renormalise = false},
+                                     .equal = {1}});
+    check_all_chosen<hg::qwen2_moe>({.shape = {.model = 8, .hidden = 5, .experts = 5, .k = 5, .shared_hidden = 3},
+                                     .block = published::qwen2_moe,
+                                     .options = {.k = 5, .renormalise = false},
+                                     .equal = {0.2, 0.2, 0.2, 0.2, 0.2}});
+  }

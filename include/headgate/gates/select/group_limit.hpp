@@ -7,6 +7,7 @@
 #include <headgate/core/error.hpp>
 #include <headgate/core/extent.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/kernels/finite.hpp>
 #include <headgate/kernels/reduce.hpp>
 #include <headgate/kernels/topk.hpp>
 
@@ -25,7 +26,8 @@ struct group_max {
   }
 };
 
-/// A group is as good as the sum of its `experts` best, added from the best one down.
+/// A group is as good as the sum of its `experts` best, added from the best one down. Of a group with fewer experts that are
+/// on (the others score -inf) it is the sum of those: such a group ranks before one that is all off.
 template <index N = dynamic>
 struct group_top_sum {
   HEADGATE_NO_UNIQUE_ADDRESS extent<N> experts{};
@@ -35,7 +37,7 @@ struct group_top_sum {
   T operator()(const T* s, index n, index* ids) const {
     kernels::topk_row(s, n, index{experts}, ids);
     T sum = s[ids[0]];
-    for (index i = 1; i < experts; ++i) sum += s[ids[i]];
+    for (index i = 1; i < experts && !kernels::is_minus_infinity(s[ids[i]]); ++i) sum += s[ids[i]];
     return sum;
   }
 };

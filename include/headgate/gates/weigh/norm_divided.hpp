@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/gates/weigh/renormalised.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -49,7 +50,7 @@ struct norm_divided {
         slope = std::abs(s[i]) == most ? T{1} / static_cast<T>(longest) : T{0};
       else if (s[i] != T{0})
         slope = p == T{1} ? T{1} : std::pow(std::abs(w[i]), p - T{1});
-      ds[i] += (dw[i] - mean * std::copysign(slope, s[i])) / length;
+      ds[i] += detail::finite_quotient(dw[i] - mean * std::copysign(slope, s[i]), length);
     }
   }
 

@@ -28,6 +28,14 @@ template <class T>
   return total;
 }
 
+/// a / b, or the largest number of its sign where that overflows: a score of 1e-38 asks for a gradient of 1e38 and more,
+/// which the score's own derivative makes small again, but not if it is infinite.
+template <class T>
+[[nodiscard]] T finite_quotient(T a, T b) {
+  constexpr T most = (std::numeric_limits<T>::max)();
+  return (std::min)((std::max)(a / b, -most), most);
+}
+
 /// ds_i += (dw_i - <dw, w>) / divisor: the pull-back of w = s / divisor where the divisor grows with each s as their sum
 /// does. Nothing where the divisor is too small to divide by.
 template <class T>
@@ -35,7 +43,7 @@ void add_gradient_of_share(const T* w, index n, const T* dw, T divisor, T* ds) {
   if (!(std::abs(divisor) >= (std::numeric_limits<T>::min)())) return;
   T mean{0};
   for (index i = 0; i < n; ++i) mean += dw[i] * w[i];
-  for (index i = 0; i < n; ++i) ds[i] += (dw[i] - mean) / divisor;
+  for (index i = 0; i < n; ++i) ds[i] += finite_quotient(dw[i] - mean, divisor);
 }
 }  // namespace detail
 
@@ -89,7 +97,7 @@ struct renormalised_at_least {
   void backward(const T* s, const T* w, index n, const T* dw, T* ds) const {
     const T total = detail::sum_of_selected(s, n);
     if (total >= epsilon) return detail::add_gradient_of_share(w, n, dw, total, ds);
-    for (index i = 0; i < n; ++i) ds[i] += dw[i] / epsilon;
+    for (index i = 0; i < n; ++i) ds[i] += detail::finite_quotient(dw[i], epsilon);
   }
 };
 

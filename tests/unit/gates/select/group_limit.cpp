@@ -61,6 +61,18 @@ TEST_CASE("equal groups go to the lower index", "[gates][select][group_limit]") 
         row_of_scores{off, off, 3, 0, off, off, off, off});
 }
 
+TEST_CASE("a group with fewer experts that are on than it is judged by ranks before one that is off",
+          "[gates][select][group_limit]") {
+  using by_two = hg::group_limit<hg::top_two_sum>;
+  CHECK(limited(by_two{.groups = 2, .keep = 1}, {off, off, off, off, -9, off}) ==
+        row_of_scores{off, off, off, off, -9, off});
+  CHECK(limited(by_two{.groups = 2, .keep = 1}, {0.1, 0.2, off, off, 0.5, off}) ==
+        row_of_scores{off, off, off, off, 0.5, off});
+  CHECK(limited(by_two{.groups = 2, .keep = 1}, {0.3, 0.2, off, off, 0.5, off}) ==
+        row_of_scores{0.3, 0.2, off, off, off, off});  // 0.3 + 0.2 and 0.5: the lower group
+  CHECK(limited(by_two{.groups = 2, .keep = 1}, row_of_scores(6, off)) == row_of_scores(6, off));
+}
+
 TEST_CASE("experts of other groups get zero or minus infinity, and one that is switched off stays so",
           "[gates][select][group_limit]") {
   const row_of_scores s = {-1, -2, -3, off};
