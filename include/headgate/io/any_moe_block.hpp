@@ -159,6 +159,13 @@ void with_family_of(const model_folder& from, const F& f) {
 
 }  // namespace detail
 
+/// The name of the family that config.json names.
+[[nodiscard]] inline std::string_view family_of(const model_folder& from) {
+  std::string_view name;
+  detail::with_family_of(from, [&]<class Family>(const Family&) { name = Family::name; });
+  return name;
+}
+
 /// The MoE block of a layer, of the family that config.json names. Every fault of the files is a std::runtime_error of one
 /// sentence.
 [[nodiscard]] inline any_moe_block open_moe_block(const model_folder& from, index layer) {

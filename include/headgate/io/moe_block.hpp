@@ -198,9 +198,18 @@ class moe_block : public family_layer<Family, T> {
   static typename layer_type::parameters read(const model_folder& from, const shape_type& shape,
                                               const std::string& prefix) {
     auto p = detail::empty_parameters<Family, T>(shape);
+    // A tensor of many matrices that were converted (a stack of experts) would stay in memory beside its copy: read_part
+    // gives back only what is one matrix.
+    const auto leave = [](const tensor_in_file& tensor) {
+      if (tensor && tensor.what->type != dtype_of<T>) tensor.file->drop_pages(*tensor.what);
+    };
+    tensor_in_file last;
     Family::tensors(shape, p, [&](auto& matrix, const tensor_part& part) {
-      read_part(find_tensor(from.tensors(), prefix, part), part, matrix);
+      const tensor_in_file tensor = find_tensor(from.tensors(), prefix, part);
+      if (tensor.what != last.what) leave(std::exchange(last, tensor));
+      read_part(tensor, part, matrix);
     });
+    leave(last);
     return p;
   }
 
