@@ -25,7 +25,7 @@ losses       base core concepts kernels routing
 optim        base core concepts kernels
 layer        base core concepts kernels parallel activations routing gates experts losses checks
 models       base core concepts kernels parallel activations routing gates experts layer io/refuse_file
-io           base core concepts parallel routing kernels/finite models
+io           base core concepts parallel routing kernels/finite models layer
 testing      base core concepts kernels parallel activations routing gates experts losses reference
 headgate     base core concepts kernels parallel activations routing gates experts losses reference optim testing norms layer models
 '

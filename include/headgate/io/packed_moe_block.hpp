@@ -4,6 +4,8 @@
 
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
+#include <headgate/core/matrix.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/io/checkpoint.hpp>
 #include <headgate/io/moe_block.hpp>
 #include <headgate/io/tensor_values.hpp>
@@ -13,9 +15,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <utility>
+#include <variant>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
@@ -35,34 +37,38 @@ template <loadable_family Family, class Storage = float, class T = float>
   const auto shape = Family::read(from.config(), layer);
   const std::string prefix = require_prefix<Family>(from, shape, layer);
 
-  // What each matrix is, in the order of experts; the gate's and the shared expert's are read at once.
+  // What is to be read for each expert; the gate's and the shared expert's matrices are read at once.
+  struct reading {
+    tensor_in_file tensor;
+    tensor_part part;
+    std::variant<matrix<T>*, weights<T>*> to;
+  };
   auto p = detail::empty_parameters<Family, T>(shape);
   const index count = p.experts.size();
-  array<array<std::function<void()>>> of_expert(count);
-  array<array<tensor_in_file>> tensors_of(count);
+  array<array<reading>> of_expert(count);
   Family::tensors(shape, p, [&](auto& matrix, const tensor_part& part) {
     const tensor_in_file tensor = find_tensor(from.tensors(), prefix, part);
-    for (index e = 0; e < count; ++e) {
-      const auto first = reinterpret_cast<std::uintptr_t>(&p.experts[e]);
-      const auto here = reinterpret_cast<std::uintptr_t>(&matrix);
-      if (here < first || here >= first + sizeof p.experts[e]) continue;
-      of_expert[e].push_back([tensor, part, &matrix] { read_part(tensor, part, matrix); });
-      tensors_of[e].push_back(tensor);
-      return;
-    }
-    read_part(tensor, part, matrix);
+    const auto here = reinterpret_cast<std::uintptr_t>(&matrix);
+    const auto first = reinterpret_cast<std::uintptr_t>(p.experts.data());
+    const std::uintptr_t expert = (here - first) / sizeof p.experts[0];  // huge for what lies before the experts
+    if (here >= first && expert < static_cast<std::uintptr_t>(count))
+      of_expert[static_cast<index>(expert)].push_back({tensor, part, &matrix});
+    else
+      read_part(tensor, part, matrix);
   });
 
   auto policies = Family::template policies<T>(shape);
   const auto source = [&](index e) -> const auto& {
     if (e > 0) {
       p.experts[e - 1] = {};
-      for (const tensor_in_file& done : tensors_of[e - 1])
-        if (std::none_of(tensors_of[e].begin(), tensors_of[e].end(),
-                         [&](const tensor_in_file& next) { return next.what == done.what; }))
-          done.file->drop_pages(*done.what);
+      for (const reading& done : of_expert[e - 1]) {
+        const auto is_needed = [&](const reading& next) { return next.tensor.what == done.tensor.what; };
+        if (std::none_of(of_expert[e].begin(), of_expert[e].end(), is_needed))
+          done.tensor.file->drop_pages(*done.tensor.what);
+      }
     }
-    for (const auto& read : of_expert[e]) read();
+    for (const reading& one : of_expert[e])
+      std::visit([&](auto* matrix) { read_part(one.tensor, one.part, *matrix); }, one.to);
     return p.experts[e];
   };
   return {policies.gate, policies.expert, policies.shared, p, policies.options, source};
