@@ -85,7 +85,7 @@ void check_zero_sums(edge_layer<Family, T>& edge) {
   for (hg::index t = 0; t < 8; ++t)
     for (hg::index e = 0; e < edge.experts; ++e) z(t, e) -= z(t, 0) * static_cast<T>(0.001) * static_cast<T>(e % 3);
   z.col(edge.experts - 1).setZero();
-  if constexpr (edge.has_bias) {  // which alone decides
+  if constexpr (edge_layer<Family, T>::has_bias) {  // which alone decides
     INFO("a selection bias takes experts without a score");
     auto& bias = edge.layer.params().gate.select.adjust.selection_bias;
     bias.leftCols(edge.k).setConstant(3);
@@ -99,7 +99,7 @@ void check_zero_sums(edge_layer<Family, T>& edge) {
     edge.check_weights(0, std::vector<double>(static_cast<std::size_t>(edge.k), 0.0));
     bias.setZero();
   }
-  if constexpr (edge.has_stages) {
+  if constexpr (edge_layer<Family, T>::has_stages) {
     INFO("the best expert is left out");
     auto gate = edge.gate_of_logits();
     gate.steering.skip = 1;
@@ -137,7 +137,7 @@ template <class Family, class T>
 void check_masks(edge_layer<Family, T>& edge) {
   INFO("logits of -infinity");
   const hg::index n = edge.experts;
-  if constexpr (edge.has_stages) {
+  if constexpr (edge_layer<Family, T>::has_stages) {
     auto gate = edge.gate_of_logits();
     hg::matrix<T> z = edge.equal_rows({0, 0, 0, -1e4, 0, 0});
     z(0, 0) = edge.off;  // the first of equals
@@ -154,7 +154,7 @@ void check_masks(edge_layer<Family, T>& edge) {
     }
     gate.check_finite();
   }
-  if constexpr (edge.steerable) {
+  if constexpr (edge_layer<Family, T>::steerable) {
     if (n == 1) {
       edge.tape.steering.off = {0};
       CHECK_THROWS_WITH(edge.route(edge.equal_rows({0})), "steering: all 1 experts are switched off for token 0");
@@ -182,7 +182,7 @@ void check_masks(edge_layer<Family, T>& edge) {
 /// A gate without stages takes its -infinity from the router's weights, for tokens of one element 1.
 template <class Family, class T>
 void check_masks_of_whole_gate(const edge_layer<Family, T>& edge) {
-  if constexpr (!edge.has_stages) {
+  if constexpr (!edge_layer<Family, T>::has_stages) {
     INFO("logits of -infinity");
     gate_alone<typename edge_layer<Family, T>::stages> gate{.gate = edge.layer.gate(), .p = edge.layer.params().gate};
     gate.gate.head.model = 1;
@@ -241,7 +241,7 @@ void check_not_numbers(edge_layer<Family, T>& edge) {
   CHECK_THAT(said(), contains("the router logit of token 2 for expert 0 is inf"));
   CHECK(same_matrix(edge.y, y));
 
-  if constexpr (edge.has_stages) {
+  if constexpr (edge_layer<Family, T>::has_stages) {
     for (const bool steered : {false, true}) {
       auto gate = edge.gate_of_logits();
       if (steered) gate.steering.k = edge.k;
@@ -317,7 +317,7 @@ void check_bits(edge_layer<Family, T>& edge) {
 /// A selection bias changes who is chosen, and no weight; also where it makes all that chooses negative.
 template <class Family, class T>
 void check_selection_bias(edge_layer<Family, T>& edge) {
-  if constexpr (edge.has_bias) {
+  if constexpr (edge_layer<Family, T>::has_bias) {
     INFO("a selection bias");
     auto& bias = edge.layer.params().gate.select.adjust.selection_bias;
     const hg::index last = edge.experts - 1;
