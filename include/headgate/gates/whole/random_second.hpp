@@ -52,6 +52,7 @@ struct random_second {
     scratch<T> weights;    // dL/d(weight) of those that stay
   };
   static constexpr auto fields = Gate::fields;
+  static constexpr bool steerable = requires { requires Gate::steerable; };  // the inner gate does it
 
   [[nodiscard]] index model() const { return model_of(gate); }
   [[nodiscard]] index experts() const { return experts_of(gate); }

@@ -15,6 +15,7 @@
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/parallel/pass.hpp>
 #include <headgate/routing/routing.hpp>
+#include <headgate/routing/steering.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -77,6 +78,8 @@ struct sparsemixer {
   };
   static constexpr auto fields = detail::stage_field<Head, params>(&params::head);
 
+  static constexpr bool steerable = true;  // as far as experts that are off; see `steer`
+
   [[nodiscard]] index model() const { return head.model; }
   [[nodiscard]] index experts() const { return head.experts; }
 
@@ -98,6 +101,7 @@ struct sparsemixer {
       refuse("sparsemixer::route: x has ", x.cols(), " columns, the gate was built for model = ", model());
     r.reset(x.rows(), experts());
     head.forward(p.head, x, r, c.head, pass);
+    if (pass.steering != nullptr) steer(*pass.steering, r);
     r.scores_are = score_kind::logits;
     r.assignments.resize_for_overwrite(rounds * r.tokens);
     for_each_row(r.tokens, c, pass.executor, [&](index t, detail::row_memory<T>& memory) {
@@ -133,6 +137,15 @@ struct sparsemixer {
  private:
   static constexpr index rounds = 2;
   static constexpr T off = -std::numeric_limits<T>::infinity();
+
+  /// Experts can be switched off. The two rounds are the gate: it has no other k, no ranks, and no weight for an expert that
+  /// is not its choice.
+  void steer(const steering<T>& how, routing<T>& r) const {
+    if (how.k != 0 || how.skip != 0 || how.forced != nullptr)
+      refuse("sparsemixer: steering sets k, skip or forced, this gate can only switch experts off");
+    how.check(r.tokens, experts());
+    how.switch_off(r.logits.block());
+  }
 
   /// A stream for each round, and none that an expert or another gate takes.
   static random_stream of_round(const random_stream& random, index round) {

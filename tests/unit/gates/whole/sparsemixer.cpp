@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/gates/whole/sparsemixer.hpp>
 
+#include <headgate/experts/linear.hpp>
 #include <headgate/gates/head/linear_head.hpp>
+#include <headgate/gates/named.hpp>
+#include <headgate/layer.hpp>
 #include <headgate/losses/switch_balance.hpp>
 #include <headgate/parallel/thread_pool.hpp>
 
@@ -300,4 +303,29 @@ TEST_CASE("a balance loss reads the softmax of sparsemixer's logits", "[gates][w
   const double sum = std::exp(1) + 1 + std::exp(-1);
   CHECK(value == Approx(3 * 0.5 * (std::exp(1) + 1) / sum));  // experts 0 and 1 have one token each
   CHECK(gate.dx.cwiseAbs().maxCoeff() > 0.01);
+}
+
+TEST_CASE("experts of sparsemixer can be switched off from outside, and nothing else",
+          "[gates][sparsemixer][steering]") {
+  hg::layer layer{hg::sparsemixer_gate<double>{.head = {.model = 5, .experts = 4}, .jitter = 0.2},
+                  hg::linear_expert<double>{.model = 5, .outputs = 3}, 1};
+  const hg::matrix<double> x = hg::matrix<double>::Random(20, 5);
+  hg::matrix<double> y;
+  decltype(layer)::workspace memory;
+  memory.steering.off = {1, 3};
+  layer.forward(x, y, memory);
+  const auto load = memory.routing.load();
+  CHECK((load[0] == 20 && load[1] == 0 && load[2] == 20 && load[3] == 0));
+
+  const hg::matrix<double> before = y;
+  const auto refused = [&](const hg::steering<double>& how) {
+    memory.steering = how;
+    CHECK_THROWS_WITH(layer.forward(x, y, memory),
+                      "sparsemixer: steering sets k, skip or forced, this gate can only switch experts off");
+    CHECK(y == before);
+  };
+  refused({.k = 1});
+  refused({.skip = 1});
+  memory.steering = {.off = {0, 1, 2, 3}};
+  CHECK_THROWS_AS(layer.forward(x, y, memory), std::invalid_argument);
 }
