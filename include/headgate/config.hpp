@@ -34,7 +34,11 @@
 
 #if defined(__cpp_exceptions)
 #define HEADGATE_THROW(exception) throw exception
+#define HEADGATE_TRY try
+#define HEADGATE_CATCH(type, name) catch (const type& name)
 #else
+#define HEADGATE_TRY if (true)
+#define HEADGATE_CATCH(type, name) for (const type name(""); false;)
 #define HEADGATE_THROW(exception) ::headgate::detail::abort_with((exception).what())
 #endif
 

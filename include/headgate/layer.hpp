@@ -187,26 +187,7 @@ class layer
  private:
   using trained_parameters<parameters, parameters>::parameters_;
 
-  void check() const {
-    check_positive("layer", "model", model());
-    check_positive("layer", "experts", experts());
-    if constexpr (requires { gate_.check(); }) gate_.check();
-    if constexpr (requires { expert_.check(); }) expert_.check();
-    options_.check();
-    if (const index parameterised = parameterised_of(expert_, experts()); parameterised < 1)
-      refuse("layer: of its ", experts(), " experts ", experts() - parameterised,
-             " have no parameters, at least one must have some");
-    if (model_of(expert_) != model())
-      refuse("layer: the expert was built for model = ", model_of(expert_), ", the gate for model = ", model());
-    if constexpr (has_shared) {
-      static_assert(expert_policy<Shared>,
-                    "layer: Shared does not model headgate::expert_policy (docs/writing-an-expert.md)");
-      if constexpr (requires { shared_.check(); }) shared_.check();
-      if (model_of(shared_) != model() || outputs_of(shared_) != outputs())
-        refuse("layer: the shared expert maps ", model_of(shared_), " to ", outputs_of(shared_),
-               ", the routed ones map ", model(), " to ", outputs());
-    }
-  }
+  void check() const { check_policies(gate_, expert_, shared_, options_); }
 
   /// Whoever changes an option through `gate()` can also change a size, for which there are no parameters.
   void check_sizes() const {

@@ -51,6 +51,45 @@ struct layer_parameters {
   }
 };
 
+/// Refuses policies of which no layer can be made: options that make no sense, sizes that contradict each other.
+template <class Gate, class Expert, class Shared, class Options>
+void check_policies(const Gate& gate, const Expert& expert, const Shared& shared, const Options& options) {
+  const index model = model_of(gate), experts = experts_of(gate);
+  check_positive("layer", "model", model);
+  check_positive("layer", "experts", experts);
+  if constexpr (requires { gate.check(); }) gate.check();
+  if constexpr (requires { expert.check(); }) expert.check();
+  options.check();
+  if (const index parameterised = parameterised_of(expert, experts); parameterised < 1)
+    refuse("layer: of its ", experts, " experts ", experts - parameterised,
+           " have no parameters, at least one must have some");
+  if (model_of(expert) != model)
+    refuse("layer: the expert was built for model = ", model_of(expert), ", the gate for model = ", model);
+  if constexpr (!std::is_same_v<Shared, no_shared_expert>) {
+    static_assert(expert_policy<Shared>,
+                  "layer: Shared does not model headgate::expert_policy (docs/writing-an-expert.md)");
+    if constexpr (requires { shared.check(); }) shared.check();
+    if (model_of(shared) != model || outputs_of(shared) != outputs_of(expert))
+      refuse("layer: the shared expert maps ", model_of(shared), " to ", outputs_of(shared), ", the routed ones map ",
+             model, " to ", outputs_of(expert));
+  }
+}
+
+/// Refuses parameters of a gate of other shapes than a fresh draw has, which is small.
+template <class Gate>
+void check_gate_parameters(const Gate& gate, const typename Gate::params& ready) {
+  std::mt19937_64 generator(0);
+  const typename Gate::params fresh = gate.init(generator);
+  field_path path;
+  const auto inside = path.enter("gate");
+  auto compare = [](std::string_view name, const auto& w, const auto& like) {
+    if (w.rows() != like.rows() || w.cols() != like.cols())
+      refuse("layer: the parameter ", name, " is ", w.rows(), " x ", w.cols(), ", the gate asks for ", like.rows(),
+             " x ", like.cols());
+  };
+  for_each_field<Gate, fields_of::storage>(path, compare, ready, fresh);
+}
+
 /// Refuses ready parameters that do not fit the policies: their number, the shapes of the gate's (a fresh draw tells them,
 /// and is small), and those of the experts as far as the policies say them by a `check(params)`. What an expert without it
 /// needs is its caller's promise, except that all experts are of one shape.
@@ -61,25 +100,16 @@ void check_ready(const Gate& gate, const Expert& expert, const Shared& shared,
   if (const index wanted = parameterised_of(expert, experts); ready.experts.size() != wanted)
     refuse("layer: the parameters are of ", ready.experts.size(), " experts, the gate says experts = ", experts,
            wanted < experts ? sentence(", of which ", wanted, " have parameters") : "");
-  field_path path;
-  const auto compare = [](const char* with) {
-    return [with](std::string_view name, const auto& w, const auto& like) {
-      if (w.rows() != like.rows() || w.cols() != like.cols())
-        refuse("layer: the parameter ", name, " is ", w.rows(), " x ", w.cols(), ", ", with, " ", like.rows(), " x ",
-               like.cols());
-    };
-  };
-  std::mt19937_64 generator(0);
-  const typename Gate::params fresh = gate.init(generator);
-  {
-    const auto inside = path.enter("gate");
-    auto as_drawn = compare("the gate asks for");
-    for_each_field<Gate, fields_of::storage>(path, as_drawn, ready.gate, fresh);
-  }
+  check_gate_parameters(gate, ready.gate);
   if constexpr (requires { expert.check(ready.experts[0]); }) expert.check(ready.experts[0]);
   {
+    field_path path;
     const auto inside = path.enter("experts");
-    auto as_first = compare("that of expert 0 is");
+    auto as_first = [](std::string_view name, const auto& w, const auto& like) {
+      if (w.rows() != like.rows() || w.cols() != like.cols())
+        refuse("layer: the parameter ", name, " is ", w.rows(), " x ", w.cols(), ", that of expert 0 is ", like.rows(),
+               " x ", like.cols());
+    };
     for (index e = 1; e < ready.experts.size(); ++e) {
       const auto numbered = path.enter(e);
       for_each_field<Expert, fields_of::storage>(path, as_first, ready.experts[e], ready.experts[0]);

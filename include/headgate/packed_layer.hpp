@@ -97,7 +97,7 @@ class packed_layer {
   template <class ExpertSource>
   packed_layer(const Gate& gate, const Expert& expert, const Shared& shared, const typename source::parameters& p,
                const layer_options& options, ExpertSource&& experts)
-      : gate_(gate),
+      : gate_((check_policies(gate, expert, shared, options), check_gate_parameters(gate, p.gate), gate)),
         gate_params_(p.gate),
         options_(options),
         outputs_(outputs_of(expert)),
@@ -107,11 +107,7 @@ class packed_layer {
             return PackedShared(shared, p.shared, run_sequentially);
           else
             return nothing{};
-        }()) {
-    options_.check();
-    if (model_of(expert) != model())
-      refuse("packed_layer: the expert was built for model = ", model_of(expert), ", the gate for model = ", model());
-  }
+        }()) {}
 
   [[nodiscard]] index model() const { return model_of(gate_); }
   [[nodiscard]] index outputs() const { return outputs_; }
@@ -130,7 +126,7 @@ class packed_layer {
   [[nodiscard]] workspace_plan plan(index tokens, index workers = 1) const {
     if (tokens < 0 || workers < 1)
       refuse("packed_layer::plan: tokens is ", tokens, " and workers ", workers, ", they must be at least 0 and 1");
-    workspace_plan p{tokens, workers, tokens * most_experts_of_a_token(), 0};
+    workspace_plan p{tokens, workers, tokens * most_experts_of_a_token(gate_, experts()), 0};
     const index groups = (std::min)(p.assignments, experts());
     p.bytes = routed_batch<Gate>::bytes(tokens, p.assignments, experts()) +
               packed_pass<Expert, Storage>::bytes(experts_, p.assignments, groups) +
@@ -198,11 +194,15 @@ class packed_layer {
     return {all.data(), static_cast<std::size_t>(all.size())};
   }
 
-  [[nodiscard]] index most_experts_of_a_token() const {
-    if constexpr (requires { gate_.select.count(experts()); })
-      return gate_.select.count(experts());
+  /// Of a gate that wraps another (`in_double`, `random_second`), what that one says.
+  template <class G>
+  [[nodiscard]] static index most_experts_of_a_token(const G& gate, index experts) {
+    if constexpr (requires { gate.select.count(experts); })
+      return gate.select.count(experts);
+    else if constexpr (requires { gate.gate.experts(); })
+      return most_experts_of_a_token(gate.gate, experts);
     else
-      return experts();
+      return experts;
   }
 
   /// Elements of one worker's memory in any product of a pass over so many tokens.

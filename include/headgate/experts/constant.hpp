@@ -8,6 +8,7 @@
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/experts/projection.hpp>
 #include <headgate/kernels/column_sums.hpp>
@@ -41,6 +42,9 @@ struct constant_expert {
     check_positive("constant_expert", "model", model);
     check_positive("constant_expert", "outputs", outputs);
   }
+
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const { check_shape("constant_expert", "bias", p.bias, 1, outputs); }
 
   [[nodiscard]] params init(std::mt19937_64&) const { return {matrix<T>::Zero(1, outputs)}; }
 

@@ -10,6 +10,7 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/core/scratch.hpp>
+#include <headgate/core/weights.hpp>
 #include <headgate/experts/expert_bank.hpp>
 #include <headgate/experts/one_block.hpp>
 #include <headgate/kernels/blocking.hpp>
@@ -54,6 +55,11 @@ struct sigmoid_gated {
   [[nodiscard]] index outputs() const { return outputs_of(expert); }
   void check() const {
     if constexpr (requires { expert.check(); }) expert.check();
+  }
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const {
+    check_shape("sigmoid_gated", "gate_weight", p.gate_weight, 1, model());
+    if constexpr (requires { expert.check(p.expert); }) expert.check(p.expert);
   }
   [[nodiscard]] params init(std::mt19937_64& generator) const {
     params p;

@@ -48,6 +48,9 @@ struct with_free_experts {
       refuse("with_free_experts: an identity has outputs = model = ", model(),
              ", the other experts have outputs = ", outputs());
   }
+  /// Refuses parameters of other shapes, before a layer is made of them.
+  void check(const params& p) const requires requires(const Expert& e) { e.check(p); }
+  { expert.check(p); }
   [[nodiscard]] params init(std::mt19937_64& generator) const { return expert.init(generator); }
 
   /// How many of a layer's experts have parameters (`parameterised_of`).

@@ -17,6 +17,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -28,7 +30,8 @@ inline namespace HEADGATE_ABI {
 
 /// A folder with a published model: its config.json and its tensors, mapped.
 ///
-/// One object serves all layers of the model; what is loaded from it keeps the mapping alive.
+/// One object serves all layers of the model; what is loaded from it keeps the mapping alive. Files of many are opened as they
+/// are needed, also by `moe_block::save`, so one thread at a time may load or save.
 class model_folder {
  public:
   explicit model_folder(const std::filesystem::path& folder)
@@ -131,12 +134,31 @@ void check_family(const model_folder& from) {
                 "'");
 }
 
+/// Refuses a config.json of whose numbers no layer can be made.
+template <loadable_family Family, class T>
+void check_shape_of(const model_folder& from, const typename Family::shape& shape) {
+  HEADGATE_TRY {
+    const auto p = Family::template policies<T>(shape);
+    check_policies(p.gate, p.expert, p.shared, p.options);
+  }
+  HEADGATE_CATCH(std::invalid_argument, error) { refuse_file(from.config().source(), error.what()); }
+}
+
 /// What the names of the tensors of this layer's block begin with. Refuses a layer without such a block.
 template <loadable_family Family>
 [[nodiscard]] std::string require_prefix(const model_folder& from, const typename Family::shape& shape, index layer) {
   if (auto prefix = detail::find_prefix<Family>(from, shape, layer)) return *prefix;
   refuse_file(from.tensors().path(), "layer ", layer, " has no MoE block: no tensor of a ", Family::name,
               " block begins with '", Family::prefixes(layer)[0], "'");
+}
+
+/// Refuses a block with a bias that the family does not have: the model is another than it says. Other unknown tensors are
+/// carried along (`moe_block::save`).
+inline void refuse_unused_biases(const checkpoint& from, const std::string& prefix, const std::set<std::string>& used) {
+  from.for_each_with_prefix(prefix, [&](const std::string& name, const tensor_in_file& tensor) {
+    if (name.ends_with("bias") && !used.contains(name))
+      refuse_file(tensor.file->path(), "has a tensor '", name, "', which this family does not compute with");
+  });
 }
 
 /// True if this layer of the model has an MoE block; some models begin with dense layers.
@@ -164,7 +186,7 @@ class moe_block : public family_layer<Family, T> {
 
   /// Writes the block's tensors to a safetensors file of its own. What was not changed has the bits that it had in the
   /// checkpoint; changed values are rounded to the checkpoint's number format. Tensors under the block's prefix that the
-  /// layer does not use are copied.
+  /// layer does not use are copied. Holds one tensor at a time in memory, a stack of experts as a whole.
   void save(const std::filesystem::path& path) const {
     std::vector<tensor_outline> outlines;
     std::vector<tensor_in_file> sources;
@@ -183,7 +205,9 @@ class moe_block : public family_layer<Family, T> {
  private:
   static shape_type shape_of(const model_folder& from, index number) {
     check_family<Family>(from);
-    return Family::read(from.config(), number);
+    const shape_type shape = Family::read(from.config(), number);
+    check_shape_of<Family, T>(from, shape);
+    return shape;
   }
   moe_block(const model_folder& from, index number, const shape_type& shape)
       : moe_block(from, shape, require_prefix<Family>(from, shape, number), Family::template policies<T>(shape)) {}
@@ -201,15 +225,18 @@ class moe_block : public family_layer<Family, T> {
     // A tensor of many matrices that were converted (a stack of experts) would stay in memory beside its copy: read_part
     // gives back only what is one matrix.
     const auto leave = [](const tensor_in_file& tensor) {
-      if (tensor && tensor.what->type != dtype_of<T>) tensor.file->drop_pages(*tensor.what);
+      if (tensor && describe(tensor.what->type).bytes == 2) tensor.file->drop_pages(*tensor.what);
     };
     tensor_in_file last;
+    std::set<std::string> used;
     Family::tensors(shape, p, [&](auto& matrix, const tensor_part& part) {
+      used.insert(prefix + part.name);
       const tensor_in_file tensor = find_tensor(from.tensors(), prefix, part);
       if (tensor.what != last.what) leave(std::exchange(last, tensor));
       read_part(tensor, part, matrix);
     });
     leave(last);
+    refuse_unused_biases(from.tensors(), prefix, used);
     return p;
   }
 

@@ -35,6 +35,7 @@ template <loadable_family Family, class Storage = float, class T = float>
   const model_folder from(folder);
   check_family<Family>(from);
   const auto shape = Family::read(from.config(), layer);
+  check_shape_of<Family, T>(from, shape);
   const std::string prefix = require_prefix<Family>(from, shape, layer);
 
   // What is to be read for each expert; the gate's and the shared expert's matrices are read at once.

@@ -47,6 +47,15 @@ template <class Stored>
   return value;
 }
 
+/// A number as it is stored, as a T.
+template <class T, class Stored>
+[[nodiscard]] T widened(Stored stored) {
+  if constexpr (std::is_floating_point_v<Stored>)
+    return static_cast<T>(stored);
+  else
+    return static_cast<T>(static_cast<float>(stored));
+}
+
 /// f(an object of the type in which elements of this dtype are stored). Refuses what is not a floating-point type of ours.
 template <class F>
 void with_stored_type(const std::string& path, std::string_view name, dtype type, const F& f) {
@@ -77,7 +86,15 @@ inline constexpr bool can_borrow = requires(typename Matrix::Scalar* data) {
                                                 const tensor_part& part) {
   const std::string name = prefix + part.name;
   const tensor_in_file found = from.find(name);
-  if (!found) refuse_file(from.path(), "has no tensor '", name, "', expected one of shape ", shape_text(part.shape));
+  if (!found) {
+    // gpt-oss as it was released (MXFP4), and the usual 4-bit formats.
+    const std::string of_layer = name.ends_with("weight") ? name.substr(0, name.size() - 6) : name + "_";
+    for (const char* const other : {"blocks", "qweight", "weight_packed"})
+      if (from.find(of_layer + other))
+        refuse_file(from.path(), "has no tensor '", name, "' but '", of_layer + other,
+                    "': quantised weights have to be converted to BF16, F16 or F32 first");
+    refuse_file(from.path(), "has no tensor '", name, "', expected one of shape ", shape_text(part.shape));
+  }
   if (!std::equal(found.what->shape.begin(), found.what->shape.end(), part.shape.begin(), part.shape.end()))
     refuse_file(found.file->path(), "tensor '", name, "' has shape ", shape_text(found.what->shape), ", expected ",
                 shape_text(part.shape));
@@ -90,6 +107,9 @@ inline constexpr bool can_borrow = requires(typename Matrix::Scalar* data) {
 template <class Matrix>
 void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to) {
   using T = typename Matrix::Scalar;
+  if (part.rows > 0 && part.cols > 0 && part.position(part.rows - 1, part.cols - 1) >= tensor.what->size())
+    refuse_file(tensor.file->path(), "tensor '", tensor.what->name, "' has ", tensor.what->size(),
+                " elements, its part ends at ", part.position(part.rows - 1, part.cols - 1) + 1);
   if constexpr (detail::can_borrow<Matrix>)
     if (T* const values = tensor.file->template elements<T>(*tensor.what); values != nullptr && part.is_contiguous()) {
       to = Matrix::borrow(values + part.first, part.rows, part.cols, tensor.file->keeper());
@@ -104,11 +124,7 @@ void read_part(const tensor_in_file& tensor, const tensor_part& part, Matrix& to
       detail::for_each_stretch(part, [&, step = part.col_stride](index r, index c, index count, index position) {
         T* const values = to.data() + r * to.cols() + c;
         for (index i = 0; i < count; ++i) {
-          const auto stored = detail::load_unaligned<Stored>(bytes, position + i * step);
-          if constexpr (std::is_floating_point_v<Stored>)
-            values[i] = static_cast<T>(stored);
-          else
-            values[i] = static_cast<T>(static_cast<float>(stored));
+          values[i] = detail::widened<T>(detail::load_unaligned<Stored>(bytes, position + i * step));
         }
       });
   });
@@ -124,13 +140,17 @@ void write_part(const std::string& path, std::string_view name, dtype type, cons
   detail::with_stored_type(path, name, type, [&]<class Stored>(Stored) {
     detail::for_each_stretch(part, [&](index r, index c, index count, index position) {
       for (index i = 0; i < count; ++i) {
+        std::byte* const place = bytes + (position + i * part.col_stride) * static_cast<index>(sizeof(Stored));
+        // What was not changed keeps its bits, those of a signalling NaN too.
+        if (const T value = from(r, c + i), before = detail::widened<T>(detail::load_unaligned<Stored>(place, 0));
+            std::memcmp(&value, &before, sizeof value) == 0)
+          continue;
         Stored stored;
         if constexpr (std::is_floating_point_v<Stored>)
           stored = static_cast<Stored>(from(r, c + i));
         else
           stored = Stored(static_cast<float>(from(r, c + i)));
-        std::memcpy(bytes + (position + i * part.col_stride) * static_cast<index>(sizeof(Stored)), &stored,
-                    sizeof stored);
+        std::memcpy(place, &stored, sizeof stored);
       }
     });
   });

@@ -16,7 +16,8 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// Softmax over all experts, the k best, divided by their L_p norm (p = 1), or not if `norm` is 0.
+/// Softmax over all experts, the k best, divided by their L_p norm (p = 1), or not if `norm` is 0. A config.json that says null
+/// for the norm means not; this reader takes it for 1, as if nothing were said: no released model says null.
 struct dbrx {
   static constexpr std::string_view name = "DBRX";
   static constexpr std::array<std::string_view, 1> model_types{"dbrx"};
@@ -47,7 +48,7 @@ struct dbrx {
             .hidden = c.integer("ffn_config.ffn_hidden_size"),
             .experts = c.integer("ffn_config.moe_num_experts"),
             .k = c.integer("ffn_config.moe_top_k"),
-            .norm = c.number("ffn_config.moe_normalize_expert_weights", 0.0)};
+            .norm = c.number("ffn_config.moe_normalize_expert_weights", 1.0)};
   }
 
   [[nodiscard]] static std::array<std::string, 1> prefixes(index layer) {

@@ -53,7 +53,9 @@ struct deepseek_v2 {
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
     expect(c, "hidden_act", "silu");
+    expect(c, "scoring_func", "softmax");
     const bool grouped = c.text("topk_method", "greedy") == "group_limited_greedy";
+    if (!grouped) expect(c, "topk_method", "greedy");
     const index hidden = c.integer("moe_intermediate_size");
     return {.model = c.integer("hidden_size"),
             .hidden = hidden,
@@ -63,7 +65,7 @@ struct deepseek_v2 {
             .kept_groups = grouped ? c.integer("topk_group") : 1,
             .scale = c.number("routed_scaling_factor", 1.0),
             .renormalise = c.flag("norm_topk_prob", false) && c.integer("num_experts_per_tok") > 1,
-            .shared_hidden = hidden * c.integer("n_shared_experts")};
+            .shared_hidden = hidden * at_least_one(c, "n_shared_experts")};
   }
 
   [[nodiscard]] static std::array<std::string, 1> prefixes(index layer) {

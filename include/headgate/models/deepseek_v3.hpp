@@ -59,7 +59,8 @@ struct deepseek_v3 {
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
     expect(c, "hidden_act", "silu");
-    expect(c, "scoring_func", "sigmoid");
+    if (c.text("scoring_func", "sigmoid") != "noaux_tc")
+      expect(c, "scoring_func", "sigmoid");  // dots.llm1's word for it
     const index hidden = c.integer("moe_intermediate_size");
     return {.model = c.integer("hidden_size"),
             .hidden = hidden,
@@ -69,7 +70,7 @@ struct deepseek_v3 {
             .kept_groups = c.integer("topk_group", 1),
             .scale = c.number("routed_scaling_factor", 1.0),
             .renormalise = c.flag("norm_topk_prob", true),
-            .shared_hidden = hidden * c.integer("n_shared_experts")};
+            .shared_hidden = hidden * at_least_one(c, "n_shared_experts")};
   }
 
   [[nodiscard]] static std::array<std::string, 1> prefixes(index layer) {

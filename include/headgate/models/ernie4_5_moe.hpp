@@ -46,13 +46,14 @@ struct ernie4_5_moe {
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
     expect(c, "hidden_act", "silu");
+    expect_off(c, "use_bias");
     const index hidden = c.integer("moe_intermediate_size");
     return {.model = c.integer("hidden_size"),
             .hidden = hidden,
             .experts = c.integer("moe_num_experts"),
             .k = c.integer("moe_k"),
             .norm_min = c.number("moe_norm_min", 1e-12),
-            .shared_hidden = hidden * c.integer("moe_num_shared_experts")};
+            .shared_hidden = hidden * at_least_one(c, "moe_num_shared_experts")};
   }
 
   [[nodiscard]] static std::array<std::string, 1> prefixes(index layer) {

@@ -26,6 +26,13 @@ inline void expect_off(const model_config& c, std::string_view name) {
   if (c.flag(name, false)) refuse_file(c.source(), name, " is true, this family computes false only");
 }
 
+/// The number of shared experts of a family that has some.
+[[nodiscard]] inline index at_least_one(const model_config& c, std::string_view name) {
+  const index found = c.integer(name);
+  if (found < 1) refuse_file(c.source(), name, " is ", found, ", this family computes 1 or more only");
+  return found;
+}
+
 /// A whole number that may differ from layer to layer: a number for all, or a list with one for each.
 [[nodiscard]] inline index entry_of(const model_config& c, std::string_view name, index layer) {
   const array<index> all = c.integers(name);

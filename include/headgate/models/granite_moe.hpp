@@ -19,7 +19,7 @@ inline namespace HEADGATE_ABI {
 /// The k best logits, a softmax over those. The residual multiplier of the model is applied outside the block.
 struct granite_moe {
   static constexpr std::string_view name = "Granite MoE";
-  static constexpr std::array<std::string_view, 2> model_types{"granitemoe", "granitemoeshared"};
+  static constexpr std::array<std::string_view, 1> model_types{"granitemoe"};
 
   struct shape {
     index model = 1536;

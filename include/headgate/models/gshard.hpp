@@ -21,8 +21,7 @@ inline namespace HEADGATE_ABI {
 
 /// Softmax, the two best, divided by their sum + 1e-9; in training the second is kept with probability min(1, its weight /
 /// `threshold`). An expert takes capacity_factor * tokens / experts assignments, rounded down, at least 4, first choices first, as
-/// mesh-tensorflow has it (others count 2 tokens, or round up). Our capacity counts assignments, two for each token: hence half
-/// the factor; a second choice that was dropped at random is not counted.
+/// mesh-tensorflow has it (others count 2 tokens, or round up).
 struct gshard {
   static constexpr std::string_view name = "GShard";
 
@@ -45,9 +44,11 @@ struct gshard {
                               .weigh = {.epsilon = T(1e-9)}},
                      .threshold = s.threshold},
             .expert = expert,
-            .options = {
-                .capacity = {
-                    .factor = s.capacity_factor / 2, .minimum = 4, .drop = drop::by_choice, .round = rounding::down}}};
+            .options = {.capacity = {.factor = s.capacity_factor,
+                                     .minimum = 4,
+                                     .drop = drop::by_choice,
+                                     .round = rounding::down,
+                                     .of = share_of::tokens}}};
   }
 
   template <class T>

@@ -46,8 +46,7 @@ struct hunyuan {
                  .weigh = {.weigh = {.epsilon = T(1.1920928955078125e-07)}, .on = s.k > 1}},
         .expert = {.model = s.model, .hidden = s.hidden},
         .shared = {.model = s.model, .hidden = s.shared_hidden}};
-    if (s.drops)
-      p.options.capacity = {.factor = 1, .minimum = s.k, .drop = drop::by_choice, .round = rounding::down};
+    if (s.drops) p.options.capacity = {.factor = 1, .minimum = s.k, .drop = drop::by_choice, .round = rounding::down};
     return p;
   }
 

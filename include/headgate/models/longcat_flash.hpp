@@ -47,6 +47,7 @@ struct longcat_flash {
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
     expect(c, "hidden_act", "silu");
     expect(c, "zero_expert_type", "identity");
+    expect_off(c, "router_bias");
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer({"expert_ffn_hidden_size", "moe_intermediate_size"}),
             .experts = c.integer("n_routed_experts"),

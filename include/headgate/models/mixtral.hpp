@@ -40,6 +40,8 @@ struct mixtral {
 
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
     expect(c, "hidden_act", "silu");
+    expect(c, "scoring_func", "softmax");  // MiniMax-M2 was first published as "minimax" too
+    expect_off(c, "use_routing_bias");
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer("intermediate_size"),
             .experts = c.integer("num_local_experts"),

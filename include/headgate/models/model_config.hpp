@@ -55,7 +55,8 @@ class model_config {
     std::initializer_list<std::string_view> several_;
   };
 
-  static constexpr index most = index{1} << 40;  ///< no size, count or index of a model is larger
+  static constexpr index most =
+      index{1} << 20;  ///< no size or count of a model is larger, and three multiply to an index
 
   /// `source` begins every error: the path of a file, or what a caller calls the values.
   explicit model_config(std::string source = "model_config") : source_(std::move(source)) {}
@@ -94,7 +95,7 @@ class model_config {
   /// True if there is a value of (one of) these names, or an object with something in it.
   [[nodiscard]] bool has(const names& wanted) const { return find(wanted).there; }
 
-  /// A whole number from 0 to 2^40; 8.0 is one.
+  /// A whole number from 0 to 2^20; 8.0 is one.
   [[nodiscard]] index integer(const names& wanted) const { return to_integer(required(wanted)); }
   [[nodiscard]] index integer(const names& wanted, index otherwise) const {
     return or_else(wanted, otherwise, to_integer);

@@ -51,8 +51,8 @@ struct switch_transformer {
             .capacity = c.integer("expert_capacity")};
   }
 
-  [[nodiscard]] static std::array<std::string, 2> prefixes(index layer) {
-    return {sentence("encoder.block.", layer, ".layer.1.mlp."), sentence("decoder.block.", layer, ".layer.2.mlp.")};
+  [[nodiscard]] static std::array<std::string, 1> prefixes(index layer) {
+    return {sentence("encoder.block.", layer, ".layer.1.mlp.")};
   }
 
   template <class Parameters, class F>
@@ -62,6 +62,16 @@ struct switch_transformer {
       f(p.experts[e].up, whole(sentence("experts.expert_", e, ".wi.weight"), s.hidden, s.model));
       f(p.experts[e].down, whole(sentence("experts.expert_", e, ".wo.weight"), s.model, s.hidden));
     }
+  }
+};
+
+/// The same blocks in the decoder, which has layers of the same numbers; not among `loadable_families`, because config.json
+/// does not tell them apart.
+struct switch_decoder : switch_transformer {
+  static constexpr std::string_view name = "Switch, decoder";
+
+  [[nodiscard]] static std::array<std::string, 1> prefixes(index layer) {
+    return {sentence("decoder.block.", layer, ".layer.2.mlp.")};
   }
 };
 

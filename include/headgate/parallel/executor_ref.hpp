@@ -16,9 +16,9 @@ class executor_ref {
   template <executor Executor>
     requires(!std::same_as<Executor, executor_ref>)
   executor_ref(const Executor& executor)
-      : object_(&executor), workers_(static_cast<index>(executor.workers())), run_(&run_on<Executor>) {}
+      : object_(&executor), workers_(&workers_of<Executor>), run_(&run_on<Executor>) {}
 
-  [[nodiscard]] index workers() const { return workers_; }
+  [[nodiscard]] index workers() const { return workers_(object_); }  // asked anew: OpenMP's may change
 
   template <class F>
   void run(index tasks, const F& f) const {
@@ -34,13 +34,17 @@ class executor_ref {
   };
 
   template <class Executor>
+  static index workers_of(const void* object) {
+    return static_cast<index>(static_cast<const Executor*>(object)->workers());
+  }
+  template <class Executor>
   static void run_on(const void* object, index tasks, work w) {
     static_cast<const Executor*>(object)->run(tasks,
                                               [w](index task, index worker) { w.call(w.callable, task, worker); });
   }
 
   const void* object_;
-  index workers_;
+  index (*workers_)(const void*);
   void (*run_)(const void*, index, work);
 };
 

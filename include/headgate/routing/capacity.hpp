@@ -25,6 +25,10 @@ enum class drop {
 /// What becomes of a share that is no whole number of assignments.
 enum class rounding { up, down };
 
+/// Of what a capacity's factor is a share: of the assignments that the record holds, or of the tokens of the batch (which stay
+/// the same where assignments are dropped at random, `random_second`).
+enum class share_of { assignments, tokens };
+
 /// An expert takes at most max(minimum, factor * assignments / experts) assignments, rounded up or down, or `fixed` ones,
 /// whatever the size of the batch (Switch's expert_capacity); the default takes all (dropless). A dropped assignment adds
 /// nothing to its token and receives no gradient: a token all of whose assignments are dropped gets 0 from the experts.
@@ -39,9 +43,15 @@ struct capacity {
   headgate::drop drop = headgate::drop::by_position;
   index fixed = 0;  ///< 0: by factor and minimum
   rounding round = rounding::up;
+  share_of of = share_of::assignments;
 
   [[nodiscard]] bool is_dropless() const { return fixed == 0 && factor == std::numeric_limits<double>::infinity(); }
 
+  /// Of a record of so many assignments of so many tokens.
+  [[nodiscard]] index limit_of(index assignments, index tokens, index experts) const {
+    return limit(of == share_of::tokens && !is_dropless() ? tokens : assignments, experts);
+  }
+  /// Of so many assignments, or tokens.
   [[nodiscard]] index limit(index assignments, index experts) const {
     if (fixed > 0) return fixed;
     if (is_dropless()) return assignments;

@@ -205,7 +205,7 @@ class dispatch_plan {
 
   template <class T>
   void drop_excess(const routing<T>& r, const capacity& limit) {
-    const index most = limit.limit(r.assignments.size(), r.experts);
+    const index most = limit.limit_of(r.assignments.size(), r.tokens, r.experts);
     if (limit.drop == drop::by_choice) rank_choices(r);
     index kept = 0;
     for (index e = 0; e < r.experts; ++e) {

@@ -41,6 +41,14 @@ TEST_CASE("what a model says as expected, or does not say, passes", "[models][ex
   hg::expect_off(c, "absent");
 }
 
+TEST_CASE("a family with shared experts refuses to have none", "[models][expect]") {
+  hg::model_config c("c");
+  c.set("n_shared_experts", 0).set("two", 2);
+  CHECK(refusal([&] { (void)hg::at_least_one(c, "n_shared_experts"); }) ==
+        "c: n_shared_experts is 0, this family computes 1 or more only");
+  CHECK(hg::at_least_one(c, "two") == 2);
+}
+
 TEST_CASE("a size may be one for all layers or a list", "[models][expect]") {
   hg::model_config c("c");
   c.set("one", 7).set_list("each", std::vector<double>{1, 2, 3});

@@ -5,6 +5,14 @@
 
 using namespace headgate_test;
 
+TEST_CASE("a capacity can be a share of the tokens, however many assignments are left of them", "[routing][capacity]") {
+  const hg::capacity of_tokens{.factor = 1.25, .round = hg::rounding::down, .of = hg::share_of::tokens};
+  for (const hg::index assignments : {128, 100, 64}) CHECK(of_tokens.limit_of(assignments, 64, 8) == 10);
+  const hg::capacity of_assignments{.factor = 1.25, .round = hg::rounding::down};
+  CHECK(of_assignments.limit_of(128, 64, 8) == 20);
+  CHECK(hg::capacity{.of = hg::share_of::tokens}.limit_of(128, 64, 8) == 128);  // dropless
+}
+
 TEST_CASE("capacity is dropless by default", "[routing][capacity]") {
   const hg::capacity all;
   CHECK(all.is_dropless());
