@@ -40,7 +40,10 @@ struct ling2 {
 
   static shape read(const hg::model_config& c, hg::index /*layer*/) {
     hg::expect(c, "hidden_act", "silu");
+    hg::expect(c, "score_function", "sigmoid");
     hg::expect(c, "num_shared_experts", 1);
+    hg::expect_off(c, "use_bias");
+    if (!c.flag("norm_topk_prob", true)) hg::refuse_file(c.source(), "norm_topk_prob is false, this port divides");
     return {.model = c.integer("hidden_size"),
             .hidden = c.integer("moe_intermediate_size"),
             .experts = c.integer("num_experts"),

@@ -270,6 +270,70 @@ TEST_CASE("what is wrong with a checkpoint is said in one sentence", "[io][moe_b
   CHECK(refusal_of([](stored_tensors&) {}) == "nothing");
 }
 
+TEST_CASE("a config.json of whose numbers no layer can be made is refused by its name", "[io][moe_block][hostile]") {
+  const own_folder folder("moe_block_config");
+  write_mixtral(folder, tensors_of(mixtral_folder()));
+  const auto said = [&](hg::index model, hg::index hidden, hg::index experts, hg::index k, const char* more = "") {
+    std::ofstream(folder.path / "config.json")
+        << hg::sentence("{\"model_type\": \"mixtral\", \"hidden_size\": ", model, ", \"intermediate_size\": ", hidden,
+                        ", \"num_local_experts\": ", experts, ", \"num_experts_per_tok\": ", k, more, "}");
+    try {
+      (void)hg::load_moe_block<hg::mixtral>(folder.path, 0);
+    } catch (const std::runtime_error& error) {
+      return std::string(error.what()).substr(folder.path.string().size());
+    }
+    return std::string("nothing");
+  };
+  CHECK(said(16, 20, 8, 2) == "nothing");
+  CHECK(said(16, 20, 8, 0) == "/config.json: top_k: k is 0, it must be at least 1");
+  CHECK(said(16, 20, 8, 9) == "/config.json: top_k: k is 9, the gate has 8 experts");
+  CHECK(said(0, 20, 8, 2) == "/config.json: layer: model is 0, it must be at least 1");
+  CHECK(said(16, 0, 8, 2) == "/config.json: glu_expert: hidden is 0, it must be at least 1");
+  CHECK(said(16, 20, 1000000000, 2) ==
+        "/config.json: num_local_experts is 1000000000, expected a whole number from 0 to 1048576");
+  CHECK(said(16, 20, 1048576, 2) ==
+        "/model.safetensors: tensor '" + prefix + "gate.weight' has shape [8, 16], expected [1048576, 16]");
+  CHECK(said(1048576, 1048576, 8, 2) ==
+        "/model.safetensors: tensor '" + prefix + "gate.weight' has shape [8, 16], expected [8, 1048576]");
+  CHECK(said(16, 20, 8, 2, ", \"scoring_func\": \"sigmoid\"") ==  // MiniMax-M2 under its first name
+        "/config.json: scoring_func is 'sigmoid', this family computes 'softmax' only");
+}
+
+TEST_CASE("a bias that the family does not have and weights in 4 bits are refused", "[io][moe_block]") {
+  const std::string bias = prefix + "e_score_correction_bias";
+  CHECK(refusal_of([&](stored_tensors& all) {
+          all[bias] = {hg::dtype::f32, hg::detail::shape_of({8}), std::vector<std::byte>(32)};
+        }) == "/model.safetensors: has a tensor '" + bias + "', which this family does not compute with");
+  const std::string up = prefix + "experts.2.w3.";
+  CHECK(refusal_of([&](stored_tensors& all) {
+          all[up + "qweight"] = all[up + "weight"];
+          all.erase(up + "weight");
+        }) == ": has no tensor '" + up + "weight' but '" + up +
+                  "qweight': quantised weights have to be converted to BF16, F16 or F32 first");
+}
+
+TEST_CASE("saving keeps the bits of a signalling NaN", "[io][moe_block]") {
+  const own_folder folder("moe_block_nan");
+  stored_tensors all = tensors_of(mixtral_folder());
+  stored_tensor& up = all[prefix + "experts.2.w3.weight"];
+  up.type = hg::dtype::bf16;
+  up.bytes.assign(640, std::byte{0x3f});
+  up.bytes[6] = std::byte{0x81}, up.bytes[7] = std::byte{0x7f};  // 0x7f81
+  write_mixtral(folder, all);
+  hg::load_moe_block<hg::mixtral>(folder.path, 0).save(folder.path / "saved.safetensors");
+  CHECK(tensors_of(folder.path / "saved.safetensors", prefix) == tensors_of(folder.path / "model.safetensors", prefix));
+}
+
+TEST_CASE("a second load, in another type, leaves what the first has trained", "[io][moe_block]") {
+  const own_folder folder("moe_block_twice");
+  write_mixtral(folder, tensors_of(mixtral_folder()));
+  const hg::model_folder from(folder.path);
+  auto block = hg::load_moe_block<hg::mixtral>(from, 0);
+  block.params().experts[0].gate(0, 0) = 42;
+  (void)hg::load_moe_block<hg::mixtral, double>(from, 0);
+  CHECK(block.params().experts[0].gate(0, 0) == 42);
+}
+
 TEST_CASE("a layer without an MoE block and a model of another family are refused", "[io][moe_block]") {
   const hg::model_folder model(mixtral_folder());
   CHECK(hg::has_moe_block<hg::mixtral>(model, 0));
