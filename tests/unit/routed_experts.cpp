@@ -63,7 +63,7 @@ TEST_CASE("routed experts add to dx, to the weights' and to the parameters' grad
     s.forward(where, false);
     hg::matrix<double> dx = hg::matrix<double>::Ones(3, 3);
     std::vector<linear::params> dp(2);
-    for (auto& d : dp) d.weight.setOnes(2, 3);
+    for (auto& d : dp) d.weight = hg::matrix<double>::Ones(2, 3);
     std::vector<double> dweights(3, 10.0);
     s.memory.backward_into(hg::view_of(dx), std::span(dp), dweights.data(), s.expert,
                            std::span<const linear::params>(s.params), s.plan, s.slot_weights.data(),

@@ -79,7 +79,9 @@ matrix<typename Policy::scalar> flattened(typename Policy::params& p) {
 template <class Policy>
 void set_parameters(typename Policy::params& p, typename Policy::scalar value) {
   field_path path;
-  const auto set = [&]<class S>(std::string_view, matrix<S>& w) { w.setConstant(static_cast<S>(value)); };
+  const auto set = [&](std::string_view, auto& w) {  // of the policy's scalar type, or wider
+    w.setConstant(static_cast<typename std::remove_cvref_t<decltype(w)>::Scalar>(value));
+  };
   for_each_field<Policy, fields_of::storage>(path, set, p);
 }
 
