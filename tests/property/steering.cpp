@@ -423,7 +423,7 @@ namespace {
 template <class T>
 struct padded {
   using gate_type = hg::renormalised_topk_gate<T>;
-  using expert_type = hg::ffn_expert<T, hg::relu, hg::biases::used>;
+  using expert_type = hg::ffn_expert<T, hg::relu, hg::dynamic, hg::dynamic, hg::biases::used>;
 
   hg::layer<gate_type, expert_type> layer{gate_type{.head = {.model = model, .experts = experts}, .select = {.k = 3}},
                                           expert_type{.model = model, .hidden = 5}, 3};

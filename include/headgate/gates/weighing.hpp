@@ -44,8 +44,8 @@ HEADGATE_ALWAYS_INLINE void weigh_row(const Weigh& weigh, const routing<T>& r, i
   for (index i = 0; i < count; ++i) to[i] = {token, ids[i], weights[i]};
 }
 
-/// Takes the assignments to experts that are switched off out of the record. Those of token t are [first[t], first[t + 1]),
-/// before and after; the others keep their order.
+/// Takes the assignments to experts that are switched off out of the record; the others keep their order. Those of token t
+/// are [first[t], first[t + 1]), before and after.
 template <class T>
 HEADGATE_NEVER_INLINE void drop_those_off(routing<T>& r, array<index>& first) {
   index kept = 0, next = 0;

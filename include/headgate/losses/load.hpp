@@ -56,10 +56,11 @@ boundary find_boundary(const T* z, index n, index k, T* sorted) {
 ///
 /// clean are the logits before the noise, scale is the noise's standard deviation, and threshold is the k-th largest of
 /// the other experts' noisy logits, k being the number of the token's assignments: the gate is taken to choose the k
-/// largest. An expert that is switched off (logit -inf) adds no load and gets no gradient. All three get a gradient, the threshold in `logits`. Where nothing can change the choice (no noise, all
-/// experts or none chosen) the load is the count of the tokens, without a gradient. 0 for equal loads and where there
-/// is none; E - 1 if one expert has it all (E with `variance_of::sample`). The default weight gives the plain loss; the
-/// paper's language models train with 0.1.
+/// largest. All three get a gradient, the threshold in `logits`. Where nothing can change the choice (no noise, all
+/// experts or none chosen) the load is the count of the tokens, without a gradient. An expert that is switched off for a
+/// token (logit -inf) has no load by it and gets no gradient. 0 for equal loads and where there is none; E - 1 if one
+/// expert has it all (E with `variance_of::sample`). The default weight gives the plain loss; the paper's language models
+/// train with 0.1.
 template <class T>
 struct load_balance {
   T weight = T{1};

@@ -45,9 +45,9 @@ struct group_top_sum {
 using top_two_sum = group_top_sum<2>;
 
 /// What the experts of other groups get instead of their score. `minus_infinity` is the lowest finite number, so that an
-/// expert that is switched off still ranks below them; no sum of scores is made of it. Zero is what DeepSeek-V2's code and earlier versions of
-/// DeepSeek-V3's in transformers do: where the scores that choose are negative (by a selection bias), a masked expert
-/// ranks before one of the best groups.
+/// expert that is switched off ranks below them. Zero is what DeepSeek-V2's code and earlier versions of DeepSeek-V3's in
+/// transformers do: where the scores that choose are negative (by a selection bias), a masked expert ranks before one of
+/// the best groups.
 enum class group_mask { zero, minus_infinity };
 
 /// Of `groups` contiguous groups of equal size the `keep` best stay, by `score`; ties go to the lower group. The experts

@@ -13,7 +13,8 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// Selects the shortest prefix of the experts, best first, whose scores sum to more than `mass`; at least one, and all of
-/// them that are neither switched off (-inf) nor masked (`group_limit`) if mass >= 1. Ties go to the lower expert index. The scores are a distribution.
+/// them that are neither switched off (-inf) nor masked (`group_limit`) if mass >= 1. Ties go to the lower
+/// expert index. The scores are a distribution.
 template <class T>
 struct top_p {
   T mass = T(0.4);
