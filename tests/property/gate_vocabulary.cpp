@@ -317,8 +317,8 @@ TEST_CASE("logits rounded to bf16 before the softmax", "[property][gates][vocabu
 
 namespace {
 
-/// One composition at the edges: what is switched off is never chosen before what is on, and has no weight; gradients
-/// are finite. `k` experts are chosen, `floor` groups or fewer may be left by a limit.
+/// One composition at the edges: what is switched off has no assignment; gradients are finite. `k` experts are chosen, or
+/// as many as are on.
 template <class Gate>
 void check_edges(const Gate& gate, hg::index k) {
   auto one = copying(gate);
@@ -340,22 +340,14 @@ void check_edges(const Gate& gate, hg::index k) {
   for (hg::index t = 0; t < 6; ++t) {
     const ids chosen = experts_of_token(one.r, t);
     CAPTURE(t);
-    REQUIRE(static_cast<hg::index>(chosen.size()) == k);
-    bool off_before = false;
-    for (const hg::index e : chosen) {
-      const bool off = z(t, e) == -infinity;
-      CHECK((off || !off_before));
-      off_before = off_before || off;
-    }
+    const auto on = static_cast<hg::index>((z.row(t).array() > -infinity).count());
+    CHECK(static_cast<hg::index>(chosen.size()) == std::min(k, on));
+    for (const hg::index e : chosen) CHECK(z(t, e) > -infinity);
   }
   ids lowest(at(k));
   std::iota(lowest.begin(), lowest.end(), hg::index{0});
-  CHECK(experts_of_token(one.r, 0) == lowest);
   CHECK(experts_of_token(one.r, 5) == lowest);
-  for (const auto& a : one.r.assignments) {
-    CHECK(std::isfinite(a.weight));
-    if (z(a.token, a.expert) == -infinity) CHECK(a.weight == 0);
-  }
+  for (const auto& a : one.r.assignments) CHECK(std::isfinite(a.weight));
   for (hg::index i = 0; i < one.r.scores.size(); ++i)
     if (Gate::kind_of_scores != hg::score_kind::logits) CHECK(std::isfinite(one.r.scores.data()[i]));
   one.d.reset(one.r);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Steering does to any gate what it says, to a layer, its tape and a packed layer alike, and backward follows it.
+#include <headgate/experts/ffn.hpp>
 #include <headgate/experts/glu.hpp>
 #include <headgate/gates/named.hpp>
 #include <headgate/losses/entropy.hpp>
@@ -9,11 +10,13 @@
 #include <headgate/packed_layer.hpp>
 #include <headgate/parallel/thread_pool.hpp>
 #include <headgate/routing/routing_trace.hpp>
+#include <headgate/routing/telemetry.hpp>
 
 #include "support/layer_checks.hpp"
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -411,4 +414,92 @@ TEST_CASE("a steering that cannot be is refused with both numbers, and leaves th
   CHECK(said({.off = {1}, .forced = &forced}) == "steering: token 1 is forced to expert 1, which is off");
   hg::recorded_pass<float> of_six(6);
   CHECK(said({.forced = &of_six}) == "steering: the forced routing was recorded with 6 experts, the gate has 7");
+}
+
+namespace {
+
+/// A layer and a batch: the last element of x is 0, or 2 in padding tokens, whose logits overflow to -infinity by it. Of
+/// experts with biases, whose output for an input of zeros is not zero.
+template <class T>
+struct padded {
+  using gate_type = hg::renormalised_topk_gate<T>;
+  using expert_type = hg::ffn_expert<T, hg::relu, hg::dynamic, hg::dynamic, hg::biases::used>;
+
+  hg::layer<gate_type, expert_type> layer{gate_type{.head = {.model = model, .experts = experts}, .select = {.k = 3}},
+                                          expert_type{.model = model, .hidden = 5}, 3};
+  hg::matrix<T> real = random_matrix<T>(tokens, model, {1}), x = random_matrix<T>(tokens + 6, model, {2});
+
+  padded() {
+    layer.for_each_tensor(disturb_all{{4}});
+    real.col(model - 1).setZero();
+    layer.params().gate.head.weight.col(model - 1).setConstant(std::numeric_limits<T>::lowest());
+    for (hg::index t = 0; t < 6; ++t) x.row(3 * t).tail(1)(0) = 2;
+    for (hg::index t = 0; t < tokens; ++t) x.row(place(t)) = real.row(t);
+  }
+  /// Where a real token stands in x: from the first on, every third token is padding.
+  [[nodiscard]] static hg::index place(hg::index t) { return t + t / 2 + 1; }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("padding tokens all of whose experts are off take no capacity, no count and no output",
+                   "[property][steering]", float, double) {
+  using T = TestType;
+  padded<T> given;
+  for (const auto weight_on : {hg::weight_on::output, hg::weight_on::input}) {
+    given.layer.options().weight_on = weight_on;
+    for (const double factor : {0.5, 1.0, 100.0}) {
+      given.layer.options().capacity.factor = factor;
+      const auto alone = run(given.layer, given.real, {});
+      const auto among = run(given.layer, given.x, {});
+      CHECK(among.memory.routing.assignments.size() == 3 * tokens);
+      CHECK(among.memory.plan.dropped() == alone.memory.plan.dropped());
+      CHECK((factor > 1 || alone.memory.plan.dropped() > 0));
+      const auto load = among.memory.routing.load(), expected = alone.memory.routing.load();
+      CHECK(std::equal(load.begin(), load.end(), expected.begin(), expected.end()));
+      hg::routing_telemetry of_among, of_alone;
+      of_among.add(among.memory.routing);
+      of_alone.add(alone.memory.routing);
+      CHECK(of_among.assignments() == of_alone.assignments());
+      CHECK(of_among.mean_top1_probability() == of_alone.mean_top1_probability());
+      for (hg::index t = 0; t < tokens; ++t)
+        CHECK(same_matrix(hg::matrix<T>(among.y.row(padded<T>::place(t))), hg::matrix<T>(alone.y.row(t))));
+      for (hg::index t = 0; t < 6; ++t) CHECK(among.y.row(3 * t).isZero(0));
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("a pass with experts that its own logits switch off is replayed bit for bit", "[property][steering]",
+                   float, double) {
+  using T = TestType;
+  padded<T> given;
+  auto& w = given.layer.params().gate.head.weight;
+  w(1, model - 1) = w(4, model - 1) = 0;  // two are on, where three are wanted
+  const auto free = run(given.layer, given.x, {});
+  CHECK(free.experts_of(0).size() == 2);
+  const hg::recorded_pass<T> recorded(free.memory.routing);
+  CHECK(same_matrix(run(given.layer, given.x, {.forced = &recorded}).y, free.y));
+  CHECK(
+      same_matrix(run(given.layer, given.x, {.forced = &recorded, .weights = hg::forced_weights::recorded}).y, free.y));
+  w.col(model - 1).setConstant(std::numeric_limits<T>::lowest());
+  const auto none = run(given.layer, given.x, {});
+  CHECK(none.experts_of(0).empty());
+  const hg::recorded_pass<T> of_none(none.memory.routing);
+  CHECK(same_matrix(run(given.layer, given.x, {.forced = &of_none}).y, none.y));
+  const auto steered = run(given.layer, given.x, {.k = 2, .skip = 1, .off = {3}});  // not the steering's doing
+  CHECK(steered.experts_of(0).empty());
+  CHECK(steered.experts_of(1).size() == 2);
+}
+
+TEST_CASE("with the weight on the input, an expert with biases adds nothing to a token it is off for",
+          "[property][steering]") {
+  padded<double> given;
+  given.layer.options().weight_on = hg::weight_on::input;
+  auto& w = given.layer.params().gate.head.weight;
+  w(2, model - 1) = 0;  // one is on for padding tokens
+  const auto all = run(given.layer, given.x, {});
+  CHECK(all.experts_of(0) == std::vector<hg::index>{2});
+  given.layer.gate().select.k = 1;
+  CHECK(same_matrix(hg::matrix<double>(run(given.layer, given.x, {}).y.row(0)), hg::matrix<double>(all.y.row(0))));
+  CHECK(all.y.row(0).norm() > 0);
 }

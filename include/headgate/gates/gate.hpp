@@ -33,7 +33,8 @@ inline namespace HEADGATE_ABI {
 ///   hg::gate{hg::linear_head<float>{.model = 64, .experts = 8}, hg::softmax{}, hg::top_k<>{.k = 2}, hg::renormalised{}}
 ///
 /// Selection carries no gradient. A logit of -infinity switches its expert off for this token: it ranks below all others,
-/// and if it is named all the same, it has the weight 0 and no gradient. NaN and +infinity are refused, with their place.
+/// and has no assignment and no gradient, whatever the selection names. A token all of whose experts are off has no
+/// assignment. NaN and +infinity are refused, with their place.
 template <class Head, class Score, class Select, class Weigh>
 struct gate {
   using scalar = typename Head::scalar;
@@ -55,6 +56,7 @@ struct gate {
     array<index> first;                   // (tokens + 1): assignments of token t are [first[t], first[t + 1])
     array<detail::row_memory<T>> memory;  // one for each worker
     detail::steered_memory<T> steered;
+    bool some_are_off = false;  // a logit of the last pass was -inf
   };
   static constexpr auto fields = std::tuple_cat(detail::stage_field<Head, params>(&params::head),
                                                 detail::stage_field<Score, params>(&params::score),
@@ -128,6 +130,7 @@ struct gate {
     for (detail::row_memory<T>& memory : c.memory) memory.reset(experts(), ids_of_block);
     c.first.resize(r.tokens + 1);
     c.first[0] = 0;
+    c.some_are_off = c.steered.used && kernels::first_not_finite(view_of_logits(r)) >= 0;
     if (c.steered.used) return route_steered(p, r, c, *pass.steering);
     if constexpr (count_is_known) {
       const index rows = detail::rows_of(detail::elements_per_task, experts());
@@ -138,8 +141,11 @@ struct gate {
     } else {
       route_rows(p, r, c, c.memory[0], 0, r.tokens);
     }
-    for (const detail::row_memory<T>& memory : c.memory)
+    for (const detail::row_memory<T>& memory : c.memory) {
       if (memory.refused >= 0) explain_refusal(p, r, c);
+      c.some_are_off = c.some_are_off || memory.any_off;
+    }
+    if (c.some_are_off) detail::drop_those_off(r, c.first);
   }
 
   /// Adds to dx and dp the gradient of the record: of its weights, scores and logits.
@@ -152,9 +158,9 @@ struct gate {
       score.backward(p.score, x, r.logits.block(), r.scores.block(), ds, d.logits.block(), dx, dp.score, c.score, pass);
     else
       score.backward(r.logits.block(), r.scores.block(), ds, d.logits.block());
-    if (c.steered.used)  // what is off is no number that could move
+    if (c.some_are_off)  // what is off is no number that could move
       for (index i = 0; i < r.logits.size(); ++i)
-        if (!kernels::is_finite(r.logits.data()[i])) d.logits.data()[i] = T{0};
+        if (kernels::is_minus_infinity(r.logits.data()[i])) d.logits.data()[i] = T{0};
     head.backward(p.head, x, r, d, c.head, dx, dp.head, pass);
   }
 

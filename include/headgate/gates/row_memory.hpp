@@ -47,6 +47,7 @@ struct row_memory {
   scratch<T> weights;         // (1 x experts)
   scratch<T> selected;        // (3 x experts): scores, gradients of the weights and of the scores
   bool some_are_off = false;  // whether a logit of the block is -inf
+  bool any_off = false;       // whether one of any block was
   index refused = -1;         // the first token whose logits or selection are to be refused
 
   void reset(index experts, index ids_of_block) {
@@ -57,6 +58,7 @@ struct row_memory {
     weights.resize(1, experts);
     selected.resize(3, experts);
     some_are_off = false;
+    any_off = false;
     refused = -1;
   }
 
@@ -64,6 +66,7 @@ struct row_memory {
   index first_bad_logit(view<const T> z) {
     // The rows lie one after the other: to look at them as one leaves no rest of a vector at each row's end.
     some_are_off = kernels::first_not_finite_in_row(z.data, z.rows * z.cols) >= 0;
+    any_off = any_off || some_are_off;
     return some_are_off ? kernels::first_nan_or_plus_infinity_in_row(z.data, z.rows * z.cols) : -1;
   }
 

@@ -81,6 +81,7 @@ class steered_rows {
       s[e] = is_on(token, e) ? r_.scores(token, e) : switched_off;
       on += is_on(token, e) ? 1 : 0;
     }
+    if (on == 0) return 0;  // the gate's own logits say so, not the steering
     if (how_.skip >= on)
       refuse_token("steering: token ", token, " has ", on, " experts that are on, skip is ", how_.skip);
     const index count = choose(static_cast<const T*>(s), ids);

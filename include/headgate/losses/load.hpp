@@ -4,6 +4,7 @@
 #pragma once
 
 #include <headgate/config.hpp>
+#include <headgate/kernels/finite.hpp>
 #include <headgate/losses/recorded.hpp>
 #include <headgate/losses/squared_variation.hpp>
 #include <headgate/losses/token_mask.hpp>
@@ -56,9 +57,10 @@ boundary find_boundary(const T* z, index n, index k, T* sorted) {
 /// clean are the logits before the noise, scale is the noise's standard deviation, and threshold is the k-th largest of
 /// the other experts' noisy logits, k being the number of the token's assignments: the gate is taken to choose the k
 /// largest. All three get a gradient, the threshold in `logits`. Where nothing can change the choice (no noise, all
-/// experts or none chosen) the load is the count of the tokens, without a gradient. 0 for equal loads and where there
-/// is none; E - 1 if one expert has it all (E with `variance_of::sample`). The default weight gives the plain loss; the
-/// paper's language models train with 0.1.
+/// experts or none chosen) the load is the count of the tokens, without a gradient. An expert that is switched off for a
+/// token (logit -inf) has no load by it and gets no gradient. 0 for equal loads and where there is none; E - 1 if one
+/// expert has it all (E with `variance_of::sample`). The default weight gives the plain loss; the paper's language models
+/// train with 0.1.
 template <class T>
 struct load_balance {
   T weight = T{1};
@@ -90,6 +92,7 @@ struct load_balance {
         const T *z = r.logits.row(t), *clean = r.clean_logits.row(t), *scale = r.noise_scale.row(t);
         const auto [last_in, first_out] = detail::find_boundary(z, n, static_cast<index>(chosen[t]), sorted);
         for (index i = 0; i < n; ++i) {
+          if (kernels::is_minus_infinity(z[i])) continue;
           const index threshold = z[i] > z[first_out] ? first_out : last_in;
           const T distance = clean[i] - z[threshold];
           visit(t, i, threshold, distance == T{0} ? T{0} : distance / scale[i]);

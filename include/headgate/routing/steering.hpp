@@ -7,6 +7,7 @@
 #include <headgate/core/view.hpp>
 #include <headgate/routing/recorded_pass.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -63,15 +64,16 @@ struct steering {
     return skip + each;
   }
 
-  /// Writes -infinity to the logits of the experts that are off. Needs a `check` before it; refuses to leave no expert.
+  /// Writes -infinity to the logits of the experts that are off. Needs a `check` before it; refuses to
+  /// leave a token no expert that had one.
   void switch_off(view<T> logits) const {
     constexpr T switched_off = -std::numeric_limits<T>::infinity();
     for (index t = 0; t < logits.rows && !off.empty(); ++t) {
       T* const z = logits.row(t);
+      const auto some_on = [&] { return std::any_of(z, z + logits.cols, [](T one) { return one > switched_off; }); };
+      const bool had_some = some_on();
       for (const index e : off) z[e] = switched_off;
-      index left = 0;
-      for (index e = 0; e < logits.cols; ++e) left += z[e] > switched_off ? 1 : 0;
-      if (left == 0) refuse("steering: all ", logits.cols, " experts are switched off for token ", t);
+      if (had_some && !some_on()) refuse("steering: all ", logits.cols, " experts are switched off for token ", t);
     }
   }
 };

@@ -120,7 +120,8 @@ class routing_telemetry {
       refuse(owner, ": ", experts_given, " experts, the telemetry so far is of ", experts());
   }
 
-  /// The largest of what losses/probabilities.hpp makes of a row; a token whose row is all zero has none.
+  /// The largest of what losses/probabilities.hpp makes of a row; a token whose row is all zero has
+  /// none: all its experts are switched off.
   template <class T>
   void add_probabilities(const routing<T>& r) {
     const scratch<T>& rows = r.scores_are == score_kind::logits ? r.logits : r.scores;
@@ -132,7 +133,7 @@ class routing_telemetry {
         largest = std::exp(largest - static_cast<double>(kernels::log_sum_exp_row(row, r.experts)));
       else if (r.scores_are == score_kind::positive)
         largest /= static_cast<double>(kernels::sum_row(row, r.experts));
-      if (!kernels::is_finite(largest)) continue;
+      if (!(largest > 0 && kernels::is_finite(largest))) continue;
       sums_.top1 += largest;
       ++sums_.with_probabilities;
     }

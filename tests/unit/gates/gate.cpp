@@ -32,6 +32,18 @@ softmax_top_k gate_of(hg::index model, hg::index experts, hg::index k) {
   return {.head = {.model = model, .experts = experts}, .score = {}, .select = {.k = k}, .weigh = {}};
 }
 
+/// A user's score whose slope at -infinity is infinite.
+struct square {
+  template <class V>
+  [[nodiscard]] V value(V z) const {
+    return z * z;
+  }
+  template <class V>
+  [[nodiscard]] V derivative(V z) const {
+    return z + z;
+  }
+};
+
 /// A user's stage: every expert of even index.
 struct even_experts {
   template <class T>
@@ -290,11 +302,10 @@ TEST_CASE("an expert whose logit is minus infinity is switched off", "[gates][ga
   gate.gate.route_logits(gate.p, x, gate.r, gate.cache, pass);
   // Before what is switched off comes even a score of 0.
   CHECK(experts_of_token(gate.r, 0) == std::vector<hg::index>{2, 0});
-  CHECK(experts_of_token(gate.r, 1) == std::vector<hg::index>{0, 1});
+  CHECK(experts_of_token(gate.r, 1).empty());
   CHECK(experts_of_token(gate.r, 2) == std::vector<hg::index>{1, 3});
   const auto w = dense_weights(gate.r);
   CHECK(w.row(0) == rows_of({{0, 0, 1, 0}}));
-  CHECK(w.row(1).isZero(0));
   CHECK(w(2, 1) == Approx(0.5 / (0.5 + 1 / (1 + std::exp(-2)))));
 
   gate.d.reset(gate.r);
@@ -307,6 +318,65 @@ TEST_CASE("an expert whose logit is minus infinity is switched off", "[gates][ga
   CHECK(gate.dx.row(1).isZero(0));
   CHECK(gate.d.logits(0, 1) == 0);
   CHECK(gate.d.logits(2, 1) != 0);
+
+  // Where fewer than k are on, those are named, and a selection without a count may name them all.
+  const auto few = rows_of({{off, off, off, 0.5}, {-1, 0, 1, 2}, {off, 2, off, 1}});
+  std::copy_n(few.data(), few.size(), gate.r.logits.data());
+  gate.gate.route_logits(gate.p, x, gate.r, gate.cache, pass);
+  CHECK(experts_of_token(gate.r, 0) == std::vector<hg::index>{3});
+  CHECK(gate.r.assignments[0].weight == 1);
+  CHECK(experts_of_token(gate.r, 2) == std::vector<hg::index>{1, 3});
+  CHECK(gate.r.assignments.size() == 5);
+  const hg::gate dense{gate.gate.head, hg::sigmoid_score{}, hg::all_experts{}, hg::raw{}};
+  decltype(dense)::cache of_dense;
+  dense.route_logits({gate.p.head, {}, {}}, x, gate.r, of_dense, pass);
+  CHECK(gate.r.assignments.size() == 7);
+  CHECK(experts_of_token(gate.r, 2) == std::vector<hg::index>{1, 3});
+}
+
+TEST_CASE("a slope that is infinite where an expert is off gives no gradient, steered or not", "[gates][gate]") {
+  constexpr double off = -std::numeric_limits<double>::infinity();
+  using stages = hg::gate<hg::linear_head<double, hg::dynamic, hg::dynamic, hg::biases::used>,
+                          hg::elementwise_score<square, hg::score_kind::logits>, hg::top_k<>, hg::raw>;
+  routed gate(stages{.head = {.model = 3, .experts = 4}, .score = {}, .select = {.k = 2}, .weigh = {}});
+  const auto x = random_matrix(5, 3, {8});
+  gate.p.head.bias << 0, off, 0, 0;
+  const auto& r = gate(x);
+  for (const auto& a : r.assignments) CHECK(a.expert != 1);
+  gate.backward(x, hg::matrix<double>::Ones(5, 4));
+  CHECK(gate.dx.allFinite());
+  CHECK(gate.dx.norm() > 0);
+  CHECK(gate.dp.head.weight.allFinite());
+  CHECK(gate.dp.head.weight.row(1).isZero(0));
+  CHECK(gate.dp.head.bias(0, 1) == 0);
+  gate.p.head.bias.setZero();  // and the next pass is one without
+  gate(x);
+  gate.backward(x, hg::matrix<double>::Ones(5, 4));
+  CHECK(gate.dp.head.weight.row(1).norm() > 0);
+}
+
+TEST_CASE("what is off is dropped alike by any executor", "[gates][gate]") {
+  routed gate(gate_of(3, 3, 2));
+  const hg::index tokens = 9000;  // several tasks
+  const hg::matrix<double> x = random_matrix(tokens, 3, {4});
+  const auto run = [&](const auto& executor) {
+    hg::scratch<double> memory;
+    gate.r.reset(tokens, 3);
+    std::copy_n(x.data(), x.size(), gate.r.logits.resize(tokens, 3).data);
+    for (hg::index e = 0; e < 3; ++e) gate.r.logits(5000, e) = -std::numeric_limits<double>::infinity();
+    for (const hg::index t : {0, 3000, 8999}) gate.r.logits(t, 0) = gate.r.logits(t, 2) = gate.r.logits(5000, 0);
+    gate.gate.route_logits(gate.p, x, gate.r, gate.cache,
+                           hg::pass<double, std::remove_cvref_t<decltype(executor)>>{executor, memory});
+    CHECK(gate.r.assignments.size() == 2 * tokens - 5);
+    CHECK(gate.cache.first[tokens] == 2 * tokens - 5);
+    CHECK(experts_of_token(gate.r, 5000).empty());
+    CHECK(experts_of_token(gate.r, 8999) == std::vector<hg::index>{1});
+    return dense_weights(gate.r);
+  };
+  const hg::thread_pool pool(3);
+  const auto expected = run(hg::run_sequentially);
+  CHECK(run(pool) == expected);
+  CHECK(run(shuffled{3, 5}) == expected);
 }
 
 TEST_CASE("a token's routing has the same bits beside tokens with experts switched off", "[gates][gate]") {

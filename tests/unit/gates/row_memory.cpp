@@ -30,8 +30,10 @@ TEST_CASE("the memory of a worker remembers its first refused token until it is 
   memory.refuse_token(5);
   CHECK(memory.refused == 3);
   memory.named_by[2] = 9;
+  memory.any_off = true;
   memory.reset(4, 0);
   CHECK(memory.refused == -1);
+  CHECK_FALSE(memory.any_off);
   CHECK(memory.named_by[2] == -1);
 }
 
@@ -46,11 +48,17 @@ TEST_CASE("the memory of a worker finds logits that are refused, and remembers w
   CHECK(memory.first_bad_logit(block) == -1);
   CHECK_FALSE(memory.some_are_off);
   CHECK(memory.scores_to_select(z, s, 3) == s);
+  CHECK_FALSE(memory.any_off);
   z[1] = -infinity;
   CHECK(memory.first_bad_logit(block) == -1);
   CHECK(memory.some_are_off);
   const double* const seen = memory.scores_to_select(z, s, 3);
   CHECK(std::vector<double>(seen, seen + 3) == std::vector<double>{7, -infinity, 9});
+  CHECK(memory.any_off);
+  const double finite[] = {1, 2, 3};
+  CHECK(memory.first_bad_logit(hg::view<const double>(finite, 1, 3)) == -1);
+  CHECK_FALSE(memory.some_are_off);
+  CHECK(memory.any_off);  // of the block before
   z[4] = infinity;
   CHECK(memory.first_bad_logit(block) == 4);
   z[4] = std::nan("");

@@ -41,26 +41,48 @@ TEST_CASE("weigh_row weighs the named experts that are on, in the order of their
     CHECK(r.assignments[i].expert == ids[i]);
     CHECK(r.assignments[i].weight == (i == 1 ? 0 : 0.5));
   }
+  hg::array<hg::index> first(2);
+  first[1] = 3;
+  hg::detail::drop_those_off(r, first);
+  CHECK(experts_of_token(r, 0) == std::vector<hg::index>{3, 2});
+  CHECK((first[0] == 0 && first[1] == 2));
+  r.assignments.resize_for_overwrite(3);
   memory.some_are_off = false;  // nobody looks then
   hg::detail::weigh_row(hg::renormalised{}, r, 0, ids, 3, memory, r.assignments.data());
   CHECK(r.assignments[1].weight == 0.5);
 }
 
-TEST_CASE("weigh_backward passes over experts that are off and adds to the gradient of the others",
-          "[gates][weighing]") {
-  auto r = one_token({0, off, 0, 0}, {0.5, 0.25, 0.125, 0.125});
+TEST_CASE("drop_those_off keeps the order of the others and their tokens apart", "[gates][weighing]") {
+  hg::routing<double> r;
+  r.reset(4, 3);
+  const auto z = rows_of({{off, 0, 1}, {off, off, off}, {0, 1, 2}, {0, off, off}});
+  std::copy_n(z.data(), z.size(), r.logits.resize(4, 3).data);
+  hg::array<hg::index> first(5);
+  for (hg::index t = 0; t < 4; ++t) {
+    for (const hg::index e : {2, 0, 1})
+      if (t != 2 || e != 0) r.assignments.push_back({t, e, static_cast<double>(10 * t + e)});
+    first[t + 1] = r.assignments.size();
+  }
+  hg::detail::drop_those_off(r, first);
+  CHECK(std::vector<hg::index>(first.begin(), first.end()) == std::vector<hg::index>{0, 2, 2, 4, 5});
+  CHECK(experts_of_token(r, 0) == std::vector<hg::index>{2, 1});
+  CHECK(experts_of_token(r, 2) == std::vector<hg::index>{2, 1});
+  CHECK(experts_of_token(r, 3) == std::vector<hg::index>{0});
+  for (const auto& a : r.assignments) CHECK(a.weight == static_cast<double>(10 * a.token + a.expert));
+}
+
+TEST_CASE("weigh_backward adds to the gradient of a token's own experts, however many", "[gates][weighing]") {
+  auto r = one_token({0, 0, 0, 0}, {0.5, 0.25, 0.125, 0.125});
   r.assignments.push_back({0, 3, 0.5 * 2});
-  r.assignments.push_back({0, 1, 0});
   r.assignments.push_back({0, 2, 0.5 * 2});
   hg::routing_gradient<double> d;
   d.reset(r);
   d.weights(0, 0) = 1;
-  d.weights(1, 0) = 100;
-  d.weights(2, 0) = -1;
+  d.weights(1, 0) = -1;
   d.scores(0, 0) = d.scores(0, 1) = d.scores(0, 2) = 7;
   hg::detail::row_memory<double> memory;
   memory.reset(4, 0);
-  const hg::index first[] = {0, 3};
+  const hg::index first[] = {0, 2};
   const hg::scaled<double, hg::renormalised> weigh{.factor = 2};
   hg::detail::weigh_backward(weigh, r, first, memory, d);
   CHECK(d.scores(0, 0) == 7);

@@ -4,6 +4,8 @@
 #include "support/catch.hpp"
 #include "unit/losses/records.hpp"
 
+#include <limits>
+
 namespace hg = headgate;
 using namespace headgate_test;
 
@@ -182,4 +184,46 @@ TEST_CASE("load_balance refuses noise without the logits it was added to", "[los
 
 TEST_CASE("load_balance takes its working memory once", "[losses][load]") {
   check_reuses_memory(hg::load_balance<double>{}, random_record(9, 5, 3, score_kind::logits, 64, true));
+}
+
+TEST_CASE("an expert that is switched off adds no load and gets no gradient", "[losses][load]") {
+  constexpr double off = -std::numeric_limits<double>::infinity();
+  // The last expert is off, by its own logit or from outside; the loss of the others is that of a gate without it.
+  const auto without = noisy_record(clean, scale, noise, 2);
+  for (const bool from_outside : {false, true}) {
+    auto wider = clean, scales = scale, numbers = noise;
+    for (auto* rows : {&wider, &scales, &numbers})
+      for (auto& row : *rows) row.push_back(0.5);
+    auto r = noisy_record(wider, scales, numbers, 2);
+    r.assignments = without.assignments;
+    for (hg::index t = 0; t < r.tokens; ++t) {
+      r.logits(t, 4) = off;
+      if (!from_outside) r.clean_logits(t, 4) = off;
+    }
+    routing_gradient<double> d, of_without;
+    d.reset(r);
+    of_without.reset(without);
+    const double value = hg::load_balance<double>{}(r, d);
+    // CV^2 + 1 is experts * sum of squares / square of the sum, and a fifth load of 0 changes only the first.
+    CHECK(value + 1 == Approx((hg::load_balance<double>{}(without, of_without) + 1) * 5 / 4).epsilon(1e-12));
+    for (hg::index t = 0; t < r.tokens; ++t) {
+      CHECK((d.logits(t, 4) == 0 && d.clean_logits(t, 4) == 0 && d.noise_scale(t, 4) == 0));
+      for (hg::index e = 0; e < 4; ++e)
+        CHECK(d.clean_logits(t, e) == Approx(of_without.clean_logits(t, e) * 5 / 4).epsilon(1e-10).margin(1e-14));
+    }
+  }
+}
+
+TEST_CASE("a token with no more experts on than are chosen counts them, without a gradient", "[losses][load]") {
+  auto r = noisy_record(clean, scale, noise, 2);
+  for (hg::index t = 0; t < r.tokens; ++t)
+    for (hg::index e = 0; e < 4; ++e) {
+      bool chosen = false;
+      for (const auto& a : r.assignments) chosen = chosen || (a.token == t && a.expert == e);
+      if (!chosen) r.logits(t, e) = -std::numeric_limits<double>::infinity();
+    }
+  routing_gradient<double> d;
+  d.reset(r);
+  CHECK(hg::load_balance<double>{}(r, d) == Approx(variation_of_counts(r)).epsilon(1e-12));
+  CHECK(is_zero(d));
 }

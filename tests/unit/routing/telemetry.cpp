@@ -122,6 +122,13 @@ TEST_CASE("experts that are switched off count as zero, a row without a number d
   of_scores.add(r);
   CHECK(of_scores.mean_top1_probability().value() == Approx((0.75 + 1) / 2));
   CHECK(!of_scores.mean_z());
+
+  r.scores_are = hg::score_kind::distribution;
+  const double p[] = {0, 0, 0.25, 0.75, 0, 1};
+  std::copy_n(p, 6, r.scores.data());
+  hg::routing_telemetry of_distribution;
+  of_distribution.add(r);
+  CHECK(of_distribution.mean_top1_probability().value() == Approx((0.75 + 1) / 2));
 }
 
 TEST_CASE("the drop rate is that of the passes with a plan", "[routing][telemetry]") {

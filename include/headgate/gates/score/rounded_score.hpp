@@ -8,17 +8,21 @@
 #include <headgate/core/round_to.hpp>
 #include <headgate/core/scratch.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/kernels/finite.hpp>
 #include <headgate/routing/routing.hpp>
 
 #include <concepts>
+#include <limits>
 #include <tuple>
+#include <type_traits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// s = score(z rounded to Storage, to nearest even): the cast point of models whose router is a linear layer in bf16 or
 /// fp16. T is the gate's scalar. The gradient goes straight through the rounding, and is that of `score` at the rounded
-/// logits. The record holds the logits before the rounding: only the score sees the rounded ones.
+/// logits. The record holds the logits before the rounding: only the score sees the rounded ones. A finite logit beyond
+/// Storage's numbers becomes the largest finite one of its sign, because -infinity means an expert that is switched off.
 template <class Storage, class Score, std::floating_point T = float>
 struct rounded_score {
   static constexpr score_kind kind = Score::kind;
@@ -44,7 +48,7 @@ struct rounded_score {
   void forward(const params& p, in<T> x, view<const T> z, view<T> s, cache& c, const Pass& pass) const {
     const view<T> rounded = c.rounded.resize(z.rows, z.cols);
     for (index t = 0; t < z.rows; ++t)
-      for (index e = 0; e < z.cols; ++e) rounded(t, e) = round_to<Storage>(z(t, e));
+      for (index e = 0; e < z.cols; ++e) rounded(t, e) = in_storage(z(t, e));
     if constexpr (has_cache)
       score.forward(p.score, x, view<const T>(rounded), s, c.score, pass);
     else
@@ -62,6 +66,22 @@ struct rounded_score {
   }
 
  private:
+  /// z rounded, finite if z is.
+  static T in_storage(T z) {
+    const T nearest = round_to<Storage>(z);
+    if (kernels::is_finite(nearest) || !kernels::is_finite(z)) return nearest;
+    return z < T{0} ? -largest() : largest();
+  }
+  static T largest() {
+    if constexpr (std::is_floating_point_v<Storage>) {
+      return static_cast<T>((std::numeric_limits<Storage>::max)());
+    } else {
+      Storage number(std::numeric_limits<float>::infinity());
+      --number.bits;  // the neighbour of infinity
+      return static_cast<T>(static_cast<float>(number));
+    }
+  }
+
   static constexpr bool has_cache = requires { typename Score::cache; };
 };
 

@@ -44,16 +44,17 @@ struct group_top_sum {
 /// DeepSeek-V3's.
 using top_two_sum = group_top_sum<2>;
 
-/// What the experts of other groups get instead of their score. Zero is what DeepSeek-V2's code and earlier versions of
-/// DeepSeek-V3's in transformers do: where the scores that choose are negative (by a selection bias), a masked expert
-/// ranks before one of the best groups.
+/// What the experts of other groups get instead of their score. `minus_infinity` is the lowest finite number, so that an
+/// expert that is switched off ranks below them. Zero is what DeepSeek-V2's code and earlier versions of DeepSeek-V3's in
+/// transformers do: where the scores that choose are negative (by a selection bias), a masked expert ranks before one of
+/// the best groups.
 enum class group_mask { zero, minus_infinity };
 
 /// Of `groups` contiguous groups of equal size the `keep` best stay, by `score`; ties go to the lower group. The experts
 /// of the others get what `masked` says. An adjustment, for `adjusted`.
 ///
 /// An expert that is switched off (-inf) stays so, whatever the mask. Where the best groups hold fewer than k experts
-/// that are on, the rest of the k are those of lowest index among all that stand at the mask.
+/// that are on, the rest of the k are those of lowest index among the experts of the other groups that are on.
 template <class GroupScore>
 struct group_limit {
   index groups = 1;
@@ -80,7 +81,7 @@ struct group_limit {
 
   template <class T>
   void operator()(T* s, index experts, T* of_group, index* ids) const {
-    constexpr T lowest = -std::numeric_limits<T>::infinity();
+    const T mask = masked == group_mask::zero ? T{0} : std::numeric_limits<T>::lowest();
     const index size = experts / groups;
     for (index g = 0; g < groups; ++g) of_group[g] = score(static_cast<const T*>(s + g * size), size, ids);
     kernels::topk_row(static_cast<const T*>(of_group), groups, keep, ids);
@@ -92,11 +93,8 @@ struct group_limit {
         continue;
       }
       T* const other = s + g * size;
-      if (masked == group_mask::minus_infinity)
-        std::fill_n(other, size, lowest);
-      else
-        std::replace_if(
-            other, other + size, [](T x) { return x != lowest; }, T{0});
+      for (index i = 0; i < size; ++i)
+        if (!kernels::is_minus_infinity(other[i])) other[i] = mask;
     }
   }
 };

@@ -13,7 +13,8 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// Selects the shortest prefix of the experts, best first, whose scores sum to more than `mass`; at least one, and all of
-/// them that are not switched off (-inf) if mass >= 1. Ties go to the lower expert index. The scores are a distribution.
+/// them that are neither switched off (-inf) nor masked (`group_limit`) if mass >= 1. Ties go to the lower
+/// expert index. The scores are a distribution.
 template <class T>
 struct top_p {
   T mass = T(0.4);
@@ -24,8 +25,8 @@ struct top_p {
 
   index operator()(const T* s, index experts, index* ids) const {
     kernels::topk_row(s, experts, experts, ids);
-    index on = experts;  // what is switched off stands last
-    while (on > 1 && s[ids[on - 1]] == -std::numeric_limits<T>::infinity()) --on;
+    index on = experts;  // what is switched off or masked stands last
+    while (on > 1 && s[ids[on - 1]] <= std::numeric_limits<T>::lowest()) --on;
     if (mass >= T{1}) return on;  // rounding may carry the sum of a few above 1
     T sum{0};
     for (index n = 0; n < on; ++n) {

@@ -27,7 +27,7 @@ inline namespace HEADGATE_ABI {
 ///   with probability min(1, w / threshold)
 ///
 /// The weights are those that `gate` computed with all of them: the first keeps its share, and what is dropped adds
-/// nothing and receives no gradient. In evaluation nothing is dropped. The gate lists a token's assignments best first, as
+/// nothing and receives no gradient. In evaluation, and where the steering forces experts, nothing is dropped. The gate lists a token's assignments best first, as
 /// `top_k` does; after `renormalised` w is the second gate's share of the two. threshold = 0.2 is ST-MoE's, 0.5 GShard's
 /// (2 w > u). A capacity's factor counts the assignments that stay. The random numbers of a token belong to its row.
 ///
@@ -69,8 +69,8 @@ struct random_second {
   template <class Executor>
   void route(const params& p, in<T> x, routing<T>& r, cache& c, const pass<T, Executor>& pass) const {
     check();
-    c.dropped = pass.training;
-    if (!pass.training) return detail::route_inner(gate, p, x, r, c.gate, pass);
+    c.dropped = pass.training && (pass.steering == nullptr || pass.steering->forced == nullptr);
+    if (!c.dropped) return detail::route_inner(gate, p, x, r, c.gate, pass);
 
     detail::route_inner(gate, p, x, c.all, c.gate, pass);
     r.reset(x.rows(), experts());

@@ -11,6 +11,7 @@
 #include <headgate/core/random.hpp>
 #include <headgate/gates/row_memory.hpp>
 #include <headgate/gates/stages.hpp>
+#include <headgate/gates/weighing.hpp>
 #include <headgate/kernels/finite.hpp>
 #include <headgate/kernels/softmax.hpp>
 #include <headgate/parallel/pass.hpp>
@@ -18,32 +19,11 @@
 #include <headgate/routing/steering.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
-
-namespace detail {
-
-/// The first of n logits that is NaN or +inf, -1 if there is none; n if all are -inf. By their bits, as in
-/// kernels/finite.hpp.
-template <class T>
-[[nodiscard]] index first_bad_logit(const T* s, index n) {
-  if (kernels::first_not_finite_in_row(s, n) < 0) return -1;
-  using bits = kernels::detail::bits_of<T>;
-  constexpr bits off = std::bit_cast<bits>(-std::numeric_limits<T>::infinity());
-  bool any = false;
-  for (index e = 0; e < n; ++e) {
-    const bool finite = kernels::is_finite(s[e]);
-    if (!finite && std::bit_cast<bits>(s[e]) != off) return e;
-    any = any || finite;
-  }
-  return any ? -1 : n;
-}
-
-}  // namespace detail
 
 /// Two rounds over the logits s = head(x), each of which picks one expert; the second leaves out the first's choice e1.
 ///
@@ -58,8 +38,8 @@ template <class T>
 /// of that of the expected output (ibid., section 3). c is the formula's 1/3, where the published code multiplies by
 /// 0.3333: the estimate is of third order only for the exact number, and evaluation does not see it.
 ///
-/// Logits of -inf switch an expert off: it is picked, with weight 0, only where no finite logit is left, and never
-/// drawn. NaN, +inf and a token all of whose experts are off are refused. The random numbers of a token belong to its
+/// Logits of -inf switch an expert off: it is never picked. A round to which no expert is left gives no assignment, so a
+/// token has two, one or none. NaN and +inf are refused. The random numbers of a token belong to its
 /// row. Balance losses read softmax(s).
 template <class Head>
 struct sparsemixer {
@@ -74,6 +54,7 @@ struct sparsemixer {
   };
   struct cache {
     typename Head::cache head;
+    array<index> first;                   // (tokens + 1): assignments of token t are [first[t], first[t + 1])
     array<detail::row_memory<T>> memory;  // one for each worker
   };
   static constexpr auto fields = detail::stage_field<Head, params>(&params::head);
@@ -104,14 +85,21 @@ struct sparsemixer {
     if (pass.steering != nullptr) steer(*pass.steering, r);
     r.scores_are = score_kind::logits;
     r.assignments.resize_for_overwrite(rounds * r.tokens);
+    c.first.resize(r.tokens + 1);
+    for (index t = 0; t <= r.tokens; ++t) c.first[t] = rounds * t;
     for_each_row(r.tokens, c, pass.executor, [&](index t, detail::row_memory<T>& memory) {
-      if (detail::first_bad_logit(r.logits.row(t), experts()) >= 0) return memory.refuse_token(t);
+      const view<const T> z = view<const T>(r.logits.block()).middle_rows(t, 1);
+      if (memory.first_bad_logit(z) >= 0) return memory.refuse_token(t);
       route_row(r, t, pass.training, pass.random, memory.row.data());
     });
     index refused = -1;
-    for (const detail::row_memory<T>& memory : c.memory)
+    bool some_are_off = false;
+    for (const detail::row_memory<T>& memory : c.memory) {
       if (memory.refused >= 0 && (refused < 0 || memory.refused < refused)) refused = memory.refused;
+      some_are_off = some_are_off || memory.any_off;
+    }
     if (refused >= 0) refuse_token(r, refused);
+    if (some_are_off) detail::drop_those_off(r, c.first);
   }
 
   /// Adds to dx and dp the gradient of the record: of its weights and logits.
@@ -122,7 +110,7 @@ struct sparsemixer {
       T* const g = memory.row.data();
       T* const ds = d.logits.row(t);
       index taken = -1;
-      for (index a = rounds * t; a < rounds * (t + 1); ++a) {
+      for (index a = c.first[t]; a < c.first[t + 1]; ++a) {
         const T* const s = r.logits.row(t);
         normalise(g, leave_near(s, taken, g));
         taken = r.assignments[a].expert;
@@ -213,9 +201,7 @@ struct sparsemixer {
 
   [[noreturn]] void refuse_token(routing<T>& r, index t) const {
     r.assignments.clear();
-    const index e = detail::first_bad_logit(static_cast<const T*>(r.logits.row(t)), experts());
-    if (e == experts())
-      refuse("sparsemixer::route: all ", e, " router logits of token ", t, " are -inf, one must be finite");
+    const index e = kernels::first_nan_or_plus_infinity_in_row(static_cast<const T*>(r.logits.row(t)), experts());
     refuse("sparsemixer::route: the router logit of token ", t, " for expert ", e, " is ", r.logits(t, e),
            ", logits must be finite or -inf");
   }

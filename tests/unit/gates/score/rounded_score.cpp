@@ -68,3 +68,21 @@ TEST_CASE("a gate with rounded logits makes ties of what bf16 cannot tell apart"
   CHECK(r.logits(0, 1) == 1.001F);
   CHECK(hg::testing::check_gate(stages));
 }
+
+TEST_CASE("a finite logit beyond what Storage holds becomes its largest number, and does not switch an expert off",
+          "[gates][score][rounded_score]") {
+  const auto seen = [](auto storage, double z) {
+    using score = hg::rounded_score<decltype(storage), hg::logits_score, double>;
+    scored one(score{}, {1, 1});
+    return one.forward(random_matrix(1, 1, {1}), rows_of({{z}}))(0, 0);
+  };
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(seen(hg::fp16{}, 65504) == 65504);
+  CHECK(seen(hg::fp16{}, 65520) == 65504);
+  CHECK(seen(hg::fp16{}, -1e9) == -65504);
+  CHECK(seen(hg::bf16{}, -1e300) == -static_cast<double>(0x1.fep127F));
+  CHECK(seen(hg::bf16{}, 3.4e38) == static_cast<double>(0x1.fep127F));
+  CHECK(seen(float{}, -1e300) == static_cast<double>(std::numeric_limits<float>::lowest()));
+  CHECK(seen(hg::fp16{}, -infinity) == -infinity);
+  CHECK(seen(hg::bf16{}, -infinity) == -infinity);
+}

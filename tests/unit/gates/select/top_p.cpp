@@ -42,4 +42,7 @@ TEST_CASE("top_p leaves out what is switched off, but names one expert at least"
   CHECK(selected(hg::top_p<double>{.mass = 1}, {0.4, off, 0.6}) == std::vector<hg::index>{2, 0});
   CHECK(selected(hg::top_p<double>{.mass = 0.9}, {0.3, off, 0.5}) == std::vector<hg::index>{2, 0});
   CHECK(selected(hg::top_p<double>{.mass = 0.5}, {off, off, off}) == std::vector<hg::index>{0});
+  constexpr double masked = std::numeric_limits<double>::lowest();  // by a group limit
+  CHECK(selected(hg::top_p<double>{.mass = 0.9}, {0.3, masked, off, 0.5}) == std::vector<hg::index>{3, 0});
+  CHECK(selected(hg::top_p<double>{.mass = 1}, {0.3, masked, off, 0.5}) == std::vector<hg::index>{3, 0});
 }

@@ -205,3 +205,35 @@ TEST_CASE("random_second refuses a threshold that is no probability's, and what 
                     contains("nan, it must be finite"));
   CHECK_THROWS_WITH(gshard{.gate = inner(9)}.check(), "top_k: k is 9, the gate has 6 experts");
 }
+
+TEST_CASE("random_second drops nothing where experts are forced", "[gates][whole][random_second]") {
+  const gshard gate{.gate = inner(), .threshold = 1};
+  std::mt19937_64 generator(1);
+  const auto p = gate.init(generator);
+  const auto x = random_matrix(50, 5, {2});
+  hg::recorded_pass<double> forced(6);
+  for (hg::index t = 0; t < 50; ++t) {
+    const hg::index ids[] = {t % 6, (t + 2) % 6};
+    const double weights[] = {0.9, 0.1};
+    forced.append(ids, weights);
+  }
+  const hg::steering<double> how{.forced = &forced}, only_off{.off = {0}};
+  gshard::cache c;
+  hg::routing<double> r;
+  hg::scratch<double> memory;
+  const auto route = [&](const hg::steering<double>* by) {
+    gate.route(p, x, r, c, hg::pass<double>{hg::run_sequentially, memory, true, {3}, by});
+    return r.assignments.size();
+  };
+  CHECK(route(nullptr) < 100);
+  CHECK(route(&only_off) < 100);
+  CHECK(route(&how) == 100);
+  hg::routing_gradient<double> d;
+  d.reset(r);
+  for (hg::index a = 0; a < 100; ++a) d.weights(a, 0) = static_cast<double>(a);
+  hg::matrix<double> dx = hg::matrix<double>::Zero(50, 5);
+  auto dp = p;
+  dp.head.weight.setZero();
+  gate.backward(p, x, r, c, d, dx, dp, hg::pass<double>{hg::run_sequentially, memory, true, {3}, &how});
+  CHECK(dp.head.weight.norm() > 0);
+}

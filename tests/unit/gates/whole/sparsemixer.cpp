@@ -205,7 +205,7 @@ TEST_CASE("sparsemixer's backward is its estimator, in training and in evaluatio
   }
 }
 
-TEST_CASE("sparsemixer picks an expert that is off only where no finite logit is left, with weight 0",
+TEST_CASE("sparsemixer never picks an expert that is off: a token has as many as two of those that are on",
           "[gates][whole][sparsemixer]") {
   const hg::index n = 4;
   routed gate(hg::sparsemixer<hg::linear_head<double, hg::dynamic, hg::dynamic, hg::biases::used>>{
@@ -225,16 +225,51 @@ TEST_CASE("sparsemixer picks an expert that is off only where no finite logit is
   gate.p.head.bias << off, off, 0, off;
   for (const bool training : {false, true}) {
     const auto& r = training ? gate.training(x, 5) : gate(x);
-    CHECK(experts_of_token(r, 0) == std::vector<hg::index>{2, 0});
-    CHECK(r.assignments[0].weight == 1);
-    CHECK(r.assignments[1].weight == 0);
+    for (hg::index t = 0; t < 2; ++t) {
+      CHECK(experts_of_token(r, t) == std::vector<hg::index>{2});
+      CHECK(r.assignments[t].weight == 1);
+    }
+    CHECK(r.assignments.size() == 2);
+    gate.backward(x, hg::matrix<double>::Ones(2, n));
+    CHECK(gate.dx == hg::matrix<double>::Zero(2, n));
+  }
+  gate.p.head.bias.setConstant(off);
+  for (const bool training : {false, true}) {
+    const auto& r = training ? gate.training(x, 5) : gate(x);
+    CHECK(r.assignments.empty());
     gate.backward(x, hg::matrix<double>::Ones(2, n));
     CHECK(gate.dx == hg::matrix<double>::Zero(2, n));
   }
 }
 
-TEST_CASE("sparsemixer refuses NaN, +inf and a token without a finite logit, by name, and works again afterwards",
+TEST_CASE("a token of sparsemixer is differentiated by its own assignments, beside tokens that have fewer",
           "[gates][whole][sparsemixer]") {
+  const hg::index n = 4;
+  auto gate = copying(gate_of(n, n, 0.5));
+  auto x = random_matrix(3, n, {6});
+  const auto dw = random_matrix(3, n, {7});
+  gate(x);
+  gate.backward(x, dw);
+  const hg::matrix<double> expected = gate.dx;
+  // All logits of the second token overflow to -inf.
+  const double huge = std::numeric_limits<double>::max();
+  const hg::matrix<double> all = (hg::matrix<double>(3, 5) << x, hg::matrix<double>::Zero(3, 1)).finished();
+  auto masked = all;
+  masked(1, 4) = 2;
+  routed other(gate_of(5, n, 0.5));
+  other.p.head.weight.setZero(n, 5);
+  other.p.head.weight.leftCols(n).setIdentity();
+  other.p.head.weight.col(4).setConstant(-huge);
+  const auto& r = other(masked);
+  CHECK(r.assignments.size() == 4);
+  CHECK(experts_of_token(r, 1).empty());
+  other.backward(masked, dw);
+  CHECK(other.dx.row(0).head(n) == expected.row(0));
+  CHECK(other.dx.row(1).isZero(0));
+  CHECK(other.dx.row(2).head(n) == expected.row(2));
+}
+
+TEST_CASE("sparsemixer refuses NaN and +inf, by name, and works again afterwards", "[gates][whole][sparsemixer]") {
   routed gate(hg::sparsemixer<hg::linear_head<double, hg::dynamic, hg::dynamic, hg::biases::used>>{
       .head = {.model = 1, .experts = 3}});
   gate.p.head.weight << 1, 2, 3;
@@ -248,8 +283,6 @@ TEST_CASE("sparsemixer refuses NaN, +inf and a token without a finite logit, by 
   CHECK_THROWS_WITH(gate(x),
                     "sparsemixer::route: the router logit of token 0 for expert 2 is inf, logits must be "
                     "finite or -inf");
-  gate.p.head.bias << off, off, off;
-  CHECK_THROWS_WITH(gate(x), "sparsemixer::route: all 3 router logits of token 0 are -inf, one must be finite");
   gate.p.head.bias.setZero();
   gate.p.head.weight(1, 0) = 1e308;  // 2e308 is infinite
   CHECK_THROWS_WITH(gate(x), contains("token 2 for expert 1 is inf"));
