@@ -197,7 +197,7 @@ TEST_CASE("a fault of a trace file is one sentence with the line", "[io][routing
   CHECK(said(std::string((std::size_t{1} << 24) + 1, ' ')) == "line 1 has more than 16777216 bytes");
 }
 
-TEST_CASE("no file, no trace; and a save that fails leaves the file before it", "[io][routing_trace_file]") {
+TEST_CASE("no file, no trace, and a save that fails leaves the file before it", "[io][routing_trace_file]") {
   const test_file file;
   CHECK_THROWS_WITH(hg::load_routing_trace<float>(file.path), file.path.string() + ": is not a file that can be read");
   CHECK_THROWS_AS(hg::save_routing_trace(hg::routing_trace<float>{}, file.path / "below"), std::runtime_error);
