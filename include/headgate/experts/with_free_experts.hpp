@@ -6,6 +6,7 @@
 #include <headgate/concepts/expert_policy.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
+#include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/experts/expert_bank.hpp>
