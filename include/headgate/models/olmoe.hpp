@@ -3,21 +3,19 @@
 #pragma once
 
 #include <headgate/config.hpp>
-#include <headgate/experts/glu.hpp>
-#include <headgate/gates/named.hpp>
 #include <headgate/models/expect.hpp>
-#include <headgate/models/expert_tensors.hpp>
 #include <headgate/models/family.hpp>
+#include <headgate/models/qwen3_moe.hpp>
 
 #include <array>
-#include <string>
 #include <string_view>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// Softmax over all experts, the k best, renormalised only if `renormalise` (the released models: no).
-struct olmoe {
+/// The block of `qwen3_moe`: softmax over all experts, the k best, renormalised only if `renormalise` (the released
+/// models: no).
+struct olmoe : qwen3_moe {
   static constexpr std::string_view name = "OLMoE";
   static constexpr std::array<std::string_view, 1> model_types{"olmoe"};
 
@@ -29,17 +27,6 @@ struct olmoe {
     bool renormalise = false;
   };
 
-  template <class T>
-  using gate = headgate::gate<linear_head<T>, softmax, top_k<>, switched<renormalised>>;
-
-  template <class T>
-  [[nodiscard]] static auto policies(const shape& s) {
-    return moe_policies<gate<T>, swiglu_expert<T>>{.gate = {.head = {.model = s.model, .experts = s.experts},
-                                                            .select = {.k = s.k},
-                                                            .weigh = {.on = s.renormalise}},
-                                                   .expert = {.model = s.model, .hidden = s.hidden}};
-  }
-
   [[nodiscard]] static shape read(const model_config& c, index /*layer*/) {
     expect(c, "hidden_act", "silu");
     return {.model = c.integer("hidden_size"),
@@ -47,16 +34,6 @@ struct olmoe {
             .experts = c.integer("num_experts"),
             .k = c.integer("num_experts_per_tok"),
             .renormalise = c.flag("norm_topk_prob", false)};
-  }
-
-  [[nodiscard]] static std::array<std::string, 1> prefixes(index layer) {
-    return {sentence("model.layers.", layer, ".mlp.")};
-  }
-
-  template <class Parameters, class F>
-  static void tensors(const shape& s, Parameters& p, const F& f) {
-    f(p.gate.head.weight, whole("gate.weight", s.experts, s.model));
-    glu_tensors_of_each(p.experts, proj_names, s.model, s.hidden, f);
   }
 };
 

@@ -33,7 +33,7 @@ struct qwen3_moe {
   using gate = headgate::gate<linear_head<T>, softmax, top_k<>, switched<renormalised>>;
 
   template <class T>
-  [[nodiscard]] static auto policies(const shape& s) {
+  [[nodiscard]] static auto policies(const auto& s) {
     return moe_policies<gate<T>, swiglu_expert<T>>{.gate = {.head = {.model = s.model, .experts = s.experts},
                                                             .select = {.k = s.k},
                                                             .weigh = {.on = s.renormalise}},
@@ -54,7 +54,7 @@ struct qwen3_moe {
   }
 
   template <class Parameters, class F>
-  static void tensors(const shape& s, Parameters& p, const F& f) {
+  static void tensors(const auto& s, Parameters& p, const F& f) {
     f(p.gate.head.weight, whole("gate.weight", s.experts, s.model));
     glu_tensors_of_each(p.experts, proj_names, s.model, s.hidden, f);
   }
