@@ -14,6 +14,7 @@ core         base
 concepts     base core parallel/pass routing/routing routing/groups
 reference    base core concepts
 parallel     base core concepts
+communicators  base core concepts
 kernels      base core concepts parallel
 activations  base core concepts kernels
 norms        base core kernels activations
@@ -23,7 +24,7 @@ gates        base core concepts kernels parallel activations routing
 experts      base core concepts kernels parallel activations routing
 losses       base core concepts kernels routing
 optim        base core concepts kernels
-layer        base core concepts kernels parallel activations routing gates experts losses checks
+layer        base core concepts kernels parallel communicators activations routing gates experts losses checks
 models       base core concepts kernels parallel activations routing gates experts layer io/refuse_file
 io           base core concepts parallel routing kernels/finite models layer
 testing      base core concepts kernels parallel activations routing gates experts losses reference
@@ -35,7 +36,7 @@ find include/headgate -name '*.hpp' | sort | xargs awk -v rules="$rules" '
     sub(/\.hpp$/, "", path)
     sub(/\/.*/, "", path)
     if (path ~ /^(config|version|fwd)$/) return "base"
-    return path ~ /^(dense_layer|layer_state|packed_layer|routed_batch|routed_experts|trained_parameters)$/ ? "layer" : path
+    return path ~ /^(dense_layer|expert_exchange|expert_parallel_layer|layer_state|packed_layer|routed_batch|routed_experts|trained_parameters)$/ ? "layer" : path
   }
   function complain(sentence) { print FILENAME ":" FNR ": " sentence; bad = 1 }
   BEGIN {
@@ -75,8 +76,11 @@ find include/headgate -name '*.hpp' | sort | xargs awk -v rules="$rules" '
       if (self != "parallel/openmp.hpp") complain("only parallel/openmp.hpp knows OpenMP")
     } else if (header == "random") {
       if (self != "core/random.hpp") complain("<random> is for core/random.hpp alone")
+    } else if (header == "mpi.h") {
+      if (self != "communicators/mpi_ranks.hpp") complain("only communicators/mpi_ranks.hpp knows MPI")
     } else if (header == "thread" || header == "mutex" || header == "condition_variable") {
-      if (self != "parallel/thread_pool.hpp") complain("<" header "> is for parallel/thread_pool.hpp alone")
+      if (self != "parallel/thread_pool.hpp" && self != "communicators/thread_ranks.hpp")
+        complain("<" header "> is for parallel/thread_pool.hpp and communicators/thread_ranks.hpp alone")
     } else if (header ~ /^(iostream|ranges|functional|regex|filesystem)$/) {
       if (own != "io" || header != "filesystem") complain("<" header "> costs every user")
     }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What ranks that work on one batch or one model together talk through.
+#pragma once
+
+#include <headgate/config.hpp>
+
+#include <concepts>
+#include <span>
+#include <string_view>
+
+namespace headgate {
+inline namespace HEADGATE_ABI {
+
+/// One rank's end of a group of `size()` ranks; this one is `rank()`. The operations are collective: every rank calls the same
+/// ones in the same order, with as many values. S is an arithmetic type; spans are not null unless empty.
+///
+///   all_reduce(values)                                      values = their sum over ranks, added in the order of the ranks:
+///                                                           the same bits on all of them
+///   all_to_all(send, send_counts, receive, receive_counts)  the next send_counts[r] values of `send` go to rank r;
+///                                                           `receive` gets receive_counts[r] values from each r, by rank
+///   broadcast(values, root)                                 values = those of rank root
+///   barrier()
+///   fail(reason)                                            tells the other ranks that this one will not go on
+///
+/// An operation that one rank cannot finish finishes on none: all throw a `communicator_error` that names the rank and the
+/// operation, those that wait for a silent rank after their time-out. From then on every operation of the group throws it.
+///
+/// Models: `single_rank`, `thread_rank`, `mpi_rank`, `counted` of one of them. Not a model: anything that sums in the order of
+/// arrival.
+template <class C>
+concept communicator = requires(C& c, std::span<float> floats, std::span<double> doubles, std::span<index> integers,
+                                std::span<const float> send, std::span<const index> send_counts,
+                                std::span<const index> receive_counts, std::string_view reason) {
+  { c.rank() } -> std::same_as<index>;
+  { c.size() } -> std::same_as<index>;
+  c.all_reduce(floats);
+  c.all_reduce(doubles);
+  c.all_reduce(integers);
+  c.all_to_all(send, send_counts, floats, receive_counts);
+  c.broadcast(integers, index{});
+  c.barrier();
+  c.fail(reason);
+};
+
+}  // namespace HEADGATE_ABI
+}  // namespace headgate
