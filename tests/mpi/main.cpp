@@ -14,12 +14,13 @@
 #include <string>
 
 int main(int argc, char** argv) {
-  int provided = 0, rank = 0;
+  int provided = 0, rank = 0, size = 0;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
   Catch::Session session;
   int failed = session.applyCommandLine(argc, argv);
-  const std::string report = "rank_" + std::to_string(rank) + ".txt";
+  const std::string report = "mpi_tests_rank_" + std::to_string(rank) + "_of_" + std::to_string(size) + ".txt";
   if (rank > 0) session.configData().outputFilename = report;
   if (failed == 0) failed = session.run();
   if (rank > 0) {
