@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/losses/global_balance.hpp>
+#include <headgate/losses/switch_balance.hpp>
 
 #include "support/catch.hpp"
 #include "unit/losses/records.hpp"
