@@ -33,9 +33,8 @@ class expert_counts {
 
   /// The same over ranks, one micro-batch each: adds the sum of all ranks' assignments to the counts of each, the buffer of
   /// Qiu et al. 2025 (arXiv:2501.11873), Algorithm 1. Collective: every rank calls it once a micro-batch, a rank without
-  /// tokens with its empty record or an empty mask's worth of padding. One all-reduce of experts + 1 integers, the last of
-  /// which says whether a rank refuses: then all do, each its own mistake or that of the others, nothing is collected
-  /// anywhere, and the group goes on.
+  /// tokens with its empty record. One all-reduce of experts + 1 integers; the last says how many ranks refuse. Then all do, each
+  /// its own mistake or that of the others, nothing is collected anywhere, and the group goes on.
   template <communicator Communicator, class T>
   void collect(Communicator& ranks, const routing<T>& r, std::span<const bool> mask = {}) {
     const char* const owner = "expert_counts::collect";
