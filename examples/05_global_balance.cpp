@@ -33,24 +33,25 @@ int main() {
   hg::expert_counts counts;
   hg::adamw<float> adam{.rate = 1e-2};
   hg::matrix<float> dx;
+  hg::loss_values<float> values;
   double first = 0, last = 0;
   for (int step = 0; step <= 300; ++step) {
     // Step one: forward on all micro-batches, and the counts of all of them.
     counts.reset();
-    double alone = 0;
     for (std::size_t m = 0; m < domains; ++m) {
       layer.forward(x[m], y[m], tapes[m]);
       counts.collect(tapes[m].routing);
-      hg::expert_counts own;
-      own.collect(tapes[m].routing);
-      alone += imbalance(own) / domains;
     }
-    // Step two: backward with the counts of the whole batch. Gradients add up.
+    // Step two: backward with the counts of the whole batch. Gradients add up. The balance within the domains is watched,
+    // with the weight 0.
     layer.set_zero(grads);
+    values.reset();
     float loss = 0;
     for (std::size_t m = 0; m < domains; ++m) {
       const auto [error, dy] = hg::mean_squared_error<float>(y[m], x[m]);
-      layer.backward(x[m], dy, tapes[m], dx, grads, hg::global_balance<float>{.weight = 0.5F, .counts = &counts});
+      layer.backward(x[m], dy, tapes[m], dx, grads,
+                     values(hg::global_balance<float>{.weight = 0.5F, .counts = &counts}),
+                     values(hg::switch_balance<float>{.weight = 0}));
       loss += error / domains;
     }
     adam.step(layer, grads);
@@ -58,8 +59,9 @@ int main() {
     last = imbalance(counts);
     if (step == 0) first = last;
     if (step % 100 == 0) {
-      std::printf("step %3d  loss %.3f  busiest expert: %.2f x even over the batch, %.2f x within a domain  load", step,
-                  double(loss), last, alone);
+      std::printf("step %3d  error %.3f", step, double(loss));
+      for (const auto& one : values) std::printf("  %s %.3f", one.name.data(), double(one.mean()));
+      std::printf("  busiest expert %.2f x even  load", last);
       for (const hg::index count : counts.counts()) std::printf(" %td", count);
       std::puts("");
     }

@@ -145,7 +145,7 @@ class layer
   }
 
   /// Overwrites dx with dL/dx and adds dL/d(parameters) to `grads`, L being the caller's loss, of which dy is the
-  /// gradient, plus the routing losses. Returns the sum of the routing losses. The tape must come from a forward of this
+  /// gradient, plus the routing losses. Returns the sum of these, weight * value. The tape must come from a forward of this
   /// layer, with the same parameters and the same x: sizes are checked, values are not.
   template <executor Executor, class X, class DY, class DX, class... Losses>
   T backward(const Executor& executor, const X& x, const DY& dy, tape& memory, DX&& dx, gradients& grads,
@@ -160,8 +160,8 @@ class layer
     const in<T> dy_rows = row_major<T>(dy);
     check_backward(x_rows, dy_rows, memory, grads);
     memory.gradient.reset(memory.routing);
-    T loss{0};  // losses may refuse, so they come before anything is written
-    ((loss += static_cast<T>(losses(memory.routing, memory.gradient))), ...);
+    // Losses may refuse, so they come before anything is written.
+    const T loss = add_losses(memory.routing, memory.gradient, losses...);
 
     check_apart<T>(row_major<T>(dx), x_rows, "layer::backward", "dx and x");  // before dx is resized
     check_apart<T>(row_major<T>(dx), dy_rows, "layer::backward", "dx and dy");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // After a first pass of a size, forward and backward allocate nothing.
+#include <headgate/communicators/single_rank.hpp>
 #include <headgate/headgate.hpp>
 #include <headgate/parallel/thread_pool.hpp>
 
@@ -81,6 +82,19 @@ TEMPLATE_TEST_CASE("losses, low-rank and frozen experts and dropping tokens allo
     return hg::global_balance<T>{.counts = &counts}(r, d);
   };
   check_second_pass(layer, hg::run_sequentially, accumulating, hg::entropy_bonus<T>{});
+  const std::vector<hg::index> devices = {0, 0, 1, 1, 2, 2};
+  check_second_pass(layer, hg::run_sequentially, hg::sequence_balance<T>{.length = 12},
+                    hg::device_balance<T>{.devices = devices}, hg::communication_balance<T>{.devices = devices},
+                    hg::mutual_information_balance<T>{}, hg::load_concentration<T>{});
+  hg::loss_values<T> values;
+  hg::single_rank alone;
+  hg::expert_counts over_ranks;
+  const auto over_all_ranks = [&](const hg::routing<T>& r, hg::routing_gradient<T>& d) {
+    over_ranks.collect(alone, r);
+    return hg::global_balance<T>{.counts = &over_ranks}(r, d);
+  };
+  check_second_pass(layer, hg::run_sequentially, values("over all ranks", over_all_ranks),
+                    values(hg::switch_balance<T>{.weight = 0}), values(hg::router_z<T>{}));
   CHECK(counts.total() == 3 * 60 * 2);
   for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
     check_second_pass(hg::layer{hg::softmax_topk_gate<T>{.head = {.model = 24, .experts = 6}, .select = {.k = 2}},

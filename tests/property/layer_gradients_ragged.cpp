@@ -2,8 +2,12 @@
 // Gradients of whole layers: the gates that pick any number of experts, with every expert; dropped tokens; losses.
 #include "support/every_expert.hpp"
 
+#include <headgate/losses/communication_balance.hpp>
+#include <headgate/losses/device_balance.hpp>
 #include <headgate/losses/expert_counts.hpp>
 #include <headgate/losses/global_balance.hpp>
+#include <headgate/losses/mutual_information.hpp>
+#include <headgate/losses/sequence_balance.hpp>
 
 #include <vector>
 
@@ -36,6 +40,28 @@ TEST_CASE("a layer that drops tokens and has three losses has the right gradient
                   hg::layer_options{.capacity = {.factor = 0.7, .drop = rule}}},
         9, hg::switch_balance<double>{.weight = 0.3}, hg::router_z<double>{.weight = 0.2},
         hg::entropy_bonus<double>{.weight = 0.1});
+}
+
+TEST_CASE(
+    "balance of sequences, devices and communication, mutual information and concentration have the right gradients "
+    "in a layer",
+    "[layer][gradient]") {
+  const std::vector<hg::index> devices = {1, 0, 1, 1};
+  const std::vector<hg::index> offsets = {0, 4, 4, 9};
+  const bool mask[9] = {true, true, false, true, true, true, true, true, false};
+  REQUIRE(experts == static_cast<hg::index>(devices.size()));
+  const auto check = [&](const auto& gate) {
+    check_disturbed(hg::layer{gate, hg::swiglu_expert<double>{.model = model, .hidden = 3}, 17}, 9,
+                    hg::sequence_balance<double>{.weight = 0.3, .offsets = offsets, .mask = mask},
+                    hg::device_balance<double>{.weight = 0.2, .devices = devices, .mask = mask},
+                    hg::communication_balance<double>{.weight = 0.4, .devices = devices},
+                    hg::mutual_information_balance<double>{.weight = 0.2, .mask = mask},
+                    hg::load_concentration<double>{.weight = 0.1, .mask = mask});
+  };
+  check(hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}});
+  check(hg::topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}});
+  check(hg::sigmoid_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}});
+  check(hg::top_p_gate<double>{.head = {.model = model, .experts = experts}, .select = {.mass = 0.6}});
 }
 
 TEST_CASE("global balance and the entropy bonus have the right gradients in a layer, the counts being constants",

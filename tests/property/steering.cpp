@@ -140,7 +140,7 @@ hg::testing::gradient_report check_gradients(Layer layer, hg::matrix<double> x, 
     layer.forward(x, y, tape);
     double sum = (y.array() * dy.array()).sum();
     tape.gradient.reset(tape.routing);
-    ((sum += losses(tape.routing, tape.gradient)), ...);
+    sum += hg::add_losses(tape.routing, tape.gradient, losses...);
     return sum;
   };
   loss();

@@ -2,6 +2,7 @@
 // How often each expert was chosen, over any number of micro-batches and ranks.
 #pragma once
 
+#include <headgate/concepts/communicator.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
 #include <headgate/core/error.hpp>
@@ -13,8 +14,8 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// Adds up assignments per expert: `collect` after each forward pass, `merge` or an all-reduce of `counts()` over
-/// ranks, `reset` after the optimizer's step. One object for each layer. Allocates in the first `collect` only.
+/// Adds up assignments per expert: `collect` after each forward pass, with the communicator where several ranks share the
+/// batch, `reset` after the optimizer's step. One object for each layer. Allocates in the first `collect` only.
 class expert_counts {
  public:
   expert_counts() = default;
@@ -28,6 +29,36 @@ class expert_counts {
     match("expert_counts::collect", r.experts);
     for (const auto& a : r.assignments)
       if (counted(a.token)) ++counts_[a.expert];
+  }
+
+  /// The same over ranks, one micro-batch each: adds the sum of all ranks' assignments to the counts of each, the buffer of
+  /// Qiu et al. 2025 (arXiv:2501.11873), Algorithm 1. Collective: every rank calls it once a micro-batch, a rank without
+  /// tokens with its empty record. One all-reduce of experts + 1 integers; the last says how many ranks refuse. Then all do, each
+  /// its own mistake or that of the others, nothing is collected anywhere, and the group goes on.
+  template <communicator Communicator, class T>
+  void collect(Communicator& ranks, const routing<T>& r, std::span<const bool> mask = {}) {
+    const char* const owner = "expert_counts::collect";
+    const bool fits =
+        (mask.empty() || static_cast<index>(mask.size()) == r.tokens) && (experts() == 0 || experts() == r.experts);
+    // A rank that refuses still takes part, or the others would wait for it.
+    const index width = experts() == 0 ? r.experts : experts();
+    reduced_.assign(width + 1, 0);
+    if (fits) {
+      const token_mask counted(owner, mask, r.tokens);
+      for (const auto& a : r.assignments)
+        if (counted(a.token)) ++reduced_[a.expert];
+    } else {
+      reduced_[width] = 1;
+    }
+    ranks.all_reduce(std::span<index>(reduced_.data(), static_cast<std::size_t>(width + 1)));
+    if (!fits) {
+      [[maybe_unused]] const token_mask refused(owner, mask, r.tokens);
+      match(owner, r.experts);
+    }
+    if (reduced_[width] != 0)
+      refuse(owner, ": ", reduced_[width], " of ", ranks.size(), " ranks refused, nothing was collected");
+    match(owner, width);
+    for (index i = 0; i < width; ++i) counts_[i] += reduced_[i];
   }
 
   /// Adds another rank's or thread's counts.
@@ -59,6 +90,7 @@ class expert_counts {
   }
 
   array<index> counts_;
+  array<index> reduced_;  // of one micro-batch over all ranks, and how many ranks refuse
 };
 
 }  // namespace HEADGATE_ABI

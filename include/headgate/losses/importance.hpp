@@ -15,23 +15,24 @@ inline namespace HEADGATE_ABI {
 
 /// A sum over the tokens that count (mask: true = counts, empty = all), then a ratio: the size of the batch cancels.
 ///
-///   importance_i = sum_t G_ti,   L = weight CV(importance)^2
+///   importance_i = sum_t G_ti,   L = CV(importance)^2
 ///
 /// G is the combine weight, 0 where a token did not choose i, and gets the gradient. 0 for equal importance and where
-/// there is none; E - 1 if one expert has it all (E with `variance_of::sample`). The default weight gives the plain
-/// loss; the paper's language models train with 0.1.
+/// there is none; E - 1 if one expert has it all (E with `variance_of::sample`). The paper's
+/// language models train with the weight 0.1.
 template <class T>
 struct importance_balance {
+  static constexpr const char* name = "importance_balance";
   T weight = T{1};
   variance_of variance = variance_of::population;
   std::span<const bool> mask{};
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const token_mask counts("importance_balance", mask, r.tokens);
+    const token_mask counts(name, mask, r.tokens);
     const index assigned = r.assignments.size();
     if (assigned == 0) return T{0};
     if (d.weights.size() != assigned)
-      refuse("importance_balance: the gradient is of ", d.weights.size(), " weights, the record has ", assigned);
+      refuse(name, ": the gradient is of ", d.weights.size(), " weights, the record has ", assigned);
 
     const view<T> rows = d.row.zero(2, r.experts);
     T *const importance = rows.row(0), *const dimportance = rows.row(1);
@@ -42,7 +43,7 @@ struct importance_balance {
       const auto& a = r.assignments[i];
       if (counts(a.token)) d.weights(i, 0) += weight * dimportance[a.expert];
     }
-    return weight * value;
+    return value;
   }
 };
 

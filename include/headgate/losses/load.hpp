@@ -52,29 +52,30 @@ boundary find_boundary(const T* z, index n, index k, T* sorted) {
 
 /// A sum over the tokens that count (mask: true = counts, empty = all), then a ratio: the size of the batch cancels.
 ///
-///   load_i = sum_t Phi((clean_ti - threshold_ti) / scale_ti),   L = weight CV(load)^2
+///   load_i = sum_t Phi((clean_ti - threshold_ti) / scale_ti),   L = CV(load)^2
 ///
 /// clean are the logits before the noise, scale is the noise's standard deviation, and threshold is the k-th largest of
 /// the other experts' noisy logits, k being the number of the token's assignments: the gate is taken to choose the k
 /// largest. All three get a gradient, the threshold in `logits`. Where nothing can change the choice (no noise, all
 /// experts or none chosen) the load is the count of the tokens, without a gradient. An expert that is switched off for a
 /// token (logit -inf) has no load by it and gets no gradient. 0 for equal loads and where there is none; E - 1 if one
-/// expert has it all (E with `variance_of::sample`). The default weight gives the plain loss; the paper's language models
-/// train with 0.1.
+/// expert has it all (E with `variance_of::sample`). The paper's language models train with the
+/// weight 0.1.
 template <class T>
 struct load_balance {
+  static constexpr const char* name = "load_balance";
   T weight = T{1};
   variance_of variance = variance_of::population;
   std::span<const bool> mask{};
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const token_mask counts("load_balance", mask, r.tokens);
+    const token_mask counts(name, mask, r.tokens);
     if (r.assignments.empty()) return T{0};
     const bool noisy = r.noise_scale.size() != 0;
     if (noisy) {
-      check_recorded("load_balance", "noise scales", r.noise_scale, d.noise_scale);
-      check_recorded("load_balance", "logits before the noise", r.clean_logits, d.clean_logits);
-      check_recorded("load_balance", "router logits", r.logits, d.logits);
+      check_recorded(name, "noise scales", r.noise_scale, d.noise_scale);
+      check_recorded(name, "logits before the noise", r.clean_logits, d.clean_logits);
+      check_recorded(name, "router logits", r.logits, d.logits);
     }
 
     const index n = r.experts;
@@ -112,7 +113,7 @@ struct load_balance {
       d.noise_scale(t, i) -= du * u;
       d.logits(t, threshold) -= du;
     });
-    return weight * value;
+    return value;
   }
 };
 

@@ -16,19 +16,20 @@ inline namespace HEADGATE_ABI {
 
 /// A mean over the tokens that count (mask: true = counts, empty = all).
 ///
-///   L = weight mean_t (log sum_i exp z_ti)^2
+///   L = mean_t (log sum_i exp z_ti)^2
 ///
-/// z are the recorded logits, with the noise of a noisy gate, and get the gradient. The default weight gives the plain
-/// loss; the paper trains with 1e-3. A token whose experts are all switched off (-inf) adds nothing.
+/// z are the recorded logits, with the noise of a noisy gate, and get the gradient. The paper trains with the weight
+/// 1e-3. A token whose experts are all switched off (-inf) adds nothing.
 template <class T>
 struct router_z {
+  static constexpr const char* name = "router_z";
   T weight = T{1};
   std::span<const bool> mask{};
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const token_mask counts("router_z", mask, r.tokens);
+    const token_mask counts(name, mask, r.tokens);
     if (counts.counting() == 0) return T{0};
-    check_recorded("router_z", "router logits", r.logits, d.logits);
+    check_recorded(name, "router logits", r.logits, d.logits);
 
     T* const p = d.row.resize(1, r.experts).data;
     const T scale = weight / static_cast<T>(counts.counting());
@@ -43,7 +44,7 @@ struct router_z {
       T* dz = d.logits.row(t);
       for (index i = 0; i < r.experts; ++i) dz[i] += scale * T{2} * log_sum * p[i];
     }
-    return scale * static_cast<T>(value);
+    return static_cast<T>(value / static_cast<double>(counts.counting()));
   }
 };
 

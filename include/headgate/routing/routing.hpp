@@ -68,7 +68,9 @@ struct routing_gradient {
   scratch<T> scores;
   scratch<T> clean_logits;
   scratch<T> noise_scale;
-  scratch<T> row;  ///< working memory of the losses
+  scratch<T> row;         ///< working memory of the losses
+  scratch<double> sums;   ///< the same, for sums over tokens
+  scratch<index> counts;  ///< the same, for numbers of assignments
 
   /// All zero, shaped like r.
   void reset(const routing<T>& r) {

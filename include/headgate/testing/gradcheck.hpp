@@ -2,6 +2,7 @@
 // Analytic gradients against finite differences, for any function and for a whole layer.
 #pragma once
 
+#include <headgate/concepts/routing_loss.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/field.hpp>
 #include <headgate/core/matrix.hpp>
@@ -160,7 +161,7 @@ template <class Layer, class... Losses>
     double sum = (y.array() * dy.array()).sum();
     if constexpr (sizeof...(losses) > 0) {
       tape.gradient.reset(tape.routing);
-      ((sum += static_cast<double>(losses(tape.routing, tape.gradient))), ...);
+      sum += add_losses(tape.routing, tape.gradient, losses...);
     }
     return sum;
   };

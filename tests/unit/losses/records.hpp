@@ -2,6 +2,7 @@
 // Routing records made by hand, and what every loss on them is tested for.
 #pragma once
 
+#include <headgate/concepts/routing_loss.hpp>
 #include <headgate/routing/routing.hpp>
 
 #include "support/catch.hpp"
@@ -158,6 +159,7 @@ inline std::vector<named_block> blocks_of(const routing_gradient<double>& d) {
           {"noise_scale", copy(d.noise_scale)}};
 }
 
+/// The plain value, without the weight.
 template <class Loss>
 double value_of(const Loss& loss, const routing<double>& r) {
   routing_gradient<double> d;
@@ -174,7 +176,8 @@ inline bool is_zero(const routing_gradient<double>& d) {
 }
 
 /// Central differences in each number of the record, the assignments' tokens and experts staying as they are, against
-/// the analytic gradient, block by block, to a relative error of 1e-6; and that the gradient is added to what is there.
+/// the analytic gradient, block by block, to a relative error of 1e-6; that the gradient is added to what is there; and
+/// that a weight of zero leaves the value and no gradient.
 /// Returns the names of the blocks that get a gradient.
 template <class Loss>
 std::string check_gradient(const Loss& loss, routing<double> r) {
@@ -185,6 +188,13 @@ std::string check_gradient(const Loss& loss, routing<double> r) {
   const auto analytic = blocks_of(d);
   loss(r, d);
   const auto twice = blocks_of(d);
+  if constexpr (requires { loss.weight; }) {
+    auto watched = loss;
+    watched.weight = 0;
+    d.reset(r);
+    CHECK(watched(r, d) == value);
+    CHECK(is_zero(d));
+  }
 
   std::vector<double*> first = {nullptr, r.logits.data(), r.scores.data(), r.clean_logits.data(), r.noise_scale.data()};
   std::string with_gradient;
@@ -199,7 +209,8 @@ std::string check_gradient(const Loss& loss, routing<double> r) {
       number = there - step;
       const double below = value_of(loss, r);
       number = there;
-      const double numeric = (above - below) / (2 * step), exact = analytic[b].values[i];
+      const double numeric = headgate::weight_of<double>(loss) * (above - below) / (2 * step),
+                   exact = analytic[b].values[i];
       error = (std::max)(error, std::abs(numeric - exact));
       size = (std::max)(size, std::abs(exact));
       CHECK(twice[b].values[i] == Approx(2 * exact).epsilon(1e-12));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <headgate/communicators/thread_ranks.hpp>
 #include <headgate/losses/selection_bias.hpp>
 
 #include "support/catch.hpp"
@@ -77,4 +78,38 @@ TEST_CASE("a bias of the wrong shape and a negative rate are refused with their 
   CHECK_THROWS_WITH(hg::update_selection_bias(bias, counts, -0.5f), contains("the rate is -0.5"));
   CHECK_THROWS_WITH(hg::update_selection_bias(bias, counts, std::nanf("")), contains("the rate is nan"));
   CHECK(bias.isZero(0));
+}
+
+TEST_CASE("ranks move the bias to the bits of one rank with the whole batch", "[losses][selection_bias]") {
+  for (const hg::index ranks : {2, 3, 5}) {
+    constexpr int steps = 4;
+    const auto record = [](hg::index rank, int step) {  // rank 1 has no token
+      return random_record(rank == 1 ? 0 : 4 + rank, 6, 3, score_kind::none,
+                           static_cast<std::uint64_t>(7 * rank + step));
+    };
+    hg::matrix<float> whole = hg::matrix<float>::Zero(1, 6);
+    for (int step = 0; step < steps; ++step) {
+      routing<double> batch;
+      batch.reset(0, 6);
+      for (hg::index rank = 0; rank < ranks; ++rank) {
+        const auto r = record(rank, step);
+        for (const auto& a : r.assignments) batch.assignments.push_back({batch.tokens + a.token, a.expert, a.weight});
+        batch.tokens += r.tokens;
+      }
+      hg::expert_counts counts;
+      counts.collect(batch);
+      hg::update_selection_bias(whole, counts);
+    }
+    std::vector<hg::matrix<float>> of_rank(static_cast<std::size_t>(ranks), hg::matrix<float>::Zero(1, 6));
+    hg::run_thread_ranks(ranks, [&](hg::thread_rank& rank) {
+      hg::expert_counts counts;
+      for (int step = 0; step < steps; ++step) {
+        counts.reset();
+        counts.collect(rank, record(rank.rank(), step));
+        hg::update_selection_bias(of_rank[static_cast<std::size_t>(rank.rank())], counts);
+      }
+    });
+    CHECK(whole.cwiseAbs().maxCoeff() > 0);
+    for (const auto& bias : of_rank) CHECK(bias == whole);
+  }
 }
