@@ -82,7 +82,7 @@ TEMPLATE_TEST_CASE("losses, low-rank and frozen experts and dropping tokens allo
   };
   check_second_pass(layer, hg::run_sequentially, accumulating, hg::entropy_bonus<T>{});
   CHECK(counts.total() == 3 * 60 * 2);
-  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
+  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority})
     check_second_pass(hg::layer{hg::softmax_topk_gate<T>{.head = {.model = 24, .experts = 6}, .select = {.k = 2}},
                                 hg::linear_expert<T>{.model = 24, .outputs = 9}, 1,
                                 hg::layer_options{.capacity = {.factor = 0.5, .drop = rule}}},

@@ -28,7 +28,7 @@ TEST_CASE("gshard_gate with every expert and routing losses has the right gradie
 }
 
 TEST_CASE("a layer that drops tokens and has three losses has the right gradients", "[layer][gradient]") {
-  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
+  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority})
     check_disturbed(
         hg::layer{hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}},
                   hg::swiglu_expert<double>{.model = model, .hidden = 3},
