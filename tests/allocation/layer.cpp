@@ -53,6 +53,13 @@ TEMPLATE_TEST_CASE("the second pass of a top-k layer allocates nothing", "[alloc
   check_gate<T>(hg::sparsemixer_gate<T>{.head = {.model = 24, .experts = 6}});
 }
 
+TEMPLATE_TEST_CASE("the second pass of a layer whose gate looks at the batch allocates nothing", "[allocation]", float,
+                   double) {
+  using T = TestType;
+  check_gate<T>(hg::expert_choice_gate<T>{.head = {.model = 24, .experts = 6}});
+  check_gate<T>(hg::sinkhorn_gate<T>{.gate = {.head = {.model = 24, .experts = 6}, .select = {.k = 2}}});
+}
+
 TEST_CASE("the second pass of a layer with a router in double allocates nothing", "[allocation]") {
   check_gate<float>(
       hg::in_double<hg::noisy_topk_gate<double>>{.gate = {.head = {.model = 24, .experts = 6}, .select = {.k = 2}}});

@@ -31,18 +31,19 @@ inline namespace HEADGATE_ABI {
 ///   expert e takes the c largest of S_1e, S_2e, ...,  with the weights S_te       (ibid., eq. 2; G and I)
 ///   c = capacity.limit(tokens, experts) = factor * tokens / experts               (ibid., eq. 1)
 ///
-/// The default factor 2 is the paper's: two experts a token on average. A token may have from none to all. What is
-/// no whole number is rounded up, as in V-MoE's code, at least to 1 and at most to all tokens; the paper does not say. The
-/// paper's variant with at most so many experts for each token (ibid., eq. 5) solves a linear program and is not here.
+/// The default factor 2 is the paper's: two experts a token on average. A token may have from none to all. What is no
+/// whole number is rounded up, as in V-MoE's code, at least to 1 and at most to all tokens; the paper does not say. The
+/// paper's variant with at most so many experts for each token is a linear program that is solved by iterations, and is
+/// not here: to drop a token's surplus afterwards would leave places empty that it fills.
 ///
-/// THE WHOLE BATCH DECIDES: a token's experts depend on all other tokens, in evaluation too, and so on later tokens of its own
-/// text. That is not causal: not for a decoder that generates. On several ranks each lets the experts choose among its own
-/// tokens.
+/// THE WHOLE BATCH DECIDES: a token's experts depend on all other tokens, in evaluation too, and so on later tokens of
+/// its own text. That is not causal: not for a decoder that generates. On several ranks each lets the experts choose
+/// among its own tokens.
 ///
-/// Ties go to the lower token, and a token's assignments come by ascending expert. No balance loss is needed. Tokens that do
-/// not count are never chosen and not counted for c: those of `steering::mask`, and those all of whose logits are
-/// -infinity. An expert is never given a token it is off for; it may then find fewer than c. Steering can
-/// switch experts off, no more. Selection carries no gradient; `Score` and `Weigh` are those of `gate`.
+/// Ties go to the lower token, and a token's assignments come by ascending expert. No balance loss is needed. Tokens
+/// that do not count are never chosen and not counted for c: those of `steering::mask`, and those all of whose logits
+/// are -infinity. An expert is never given a token it is off for; it may then find fewer than c. Steering can switch
+/// experts and tokens off, no more. Selection carries no gradient; `Score` and `Weigh` are those of `gate`.
 template <class Head, class Score = softmax, class Weigh = raw>
 struct expert_choice {
   static_assert(

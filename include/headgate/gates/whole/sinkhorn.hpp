@@ -38,9 +38,10 @@ inline namespace HEADGATE_ABI {
 ///                                                                 most_iterations times
 ///
 /// which are Sinkhorn's two steps, in double, and never multiplies what could overflow: logits of 1e4 are in order.
-/// (Megatron-Core iterates on exp(z) with 1e-8 in the denominators until the mean |d1 - d1_old| is at most its tolerance, which
-/// depends on the scale of d1.) Where the iterations end first, as they may with logits far apart, the choice is that of the last bias, less
-/// balanced but valid; `cache.balance` says how far it came. k choices of a balanced plan are near balance, not in it.
+/// (Megatron-Core iterates on exp(z), with 1e-8 in the denominators, until the mean |d1 - d1_old| is at most its
+/// tolerance, which depends on the scale of d1.) Where the iterations end first, as they may with logits far apart, the
+/// choice is that of the last bias: valid, less balanced; `cache.balance` says how far it came. The k largest of a
+/// balanced plan are near balance, not in it.
 ///
 /// Weights, scores and the whole of the backward are the gate's, from its logits as they are; bias and choice carry no
 /// gradient. sigmoid of the logits for k = 1, or softmax over all experts for larger k, are Megatron-Core's:
@@ -48,10 +49,10 @@ inline namespace HEADGATE_ABI {
 ///   hg::sinkhorn_gate<float>{.gate = {.head = {.model = 64, .experts = 8}, .select = {.k = 1}}}
 ///   hg::sinkhorn<hg::softmax_topk_gate<float>>{.gate = {.head = {.model = 64, .experts = 8}, .select = {.k = 2}}}
 ///
-/// In training the whole batch decides (on several ranks: each rank's own part of it); in evaluation each token is on its
-/// own. What the plan leaves equal (one token alone, tokens all alike) rounding decides. Experts that are off, for one
-/// token or for all, have no share in the plan, and neither has a token that has none. Where steering forces experts, nothing is
-/// balanced; k, skip and off act on the plan as they do on scores.
+/// In training the whole batch decides (on several ranks: each rank's own part of it); in evaluation each token is on
+/// its own. What the plan leaves equal (one token alone, tokens all alike) rounding decides. Experts that are off, for
+/// one token or for all, have no share in the plan, and neither has a token that has none. Where steering forces
+/// experts, nothing is balanced; k, skip, off and mask act on the plan as they do on scores.
 template <class Gate>
 struct sinkhorn {
   static_assert(trainable_gate<Gate>,

@@ -246,6 +246,13 @@ TEST_CASE("sinkhorn bears logits of 1e4 and a column of next to nothing", "[gate
   const auto loads = top_1(far).load();
   const auto plan = top_1.plan(far);
   for (hg::index e = 0; e < 4; ++e) CHECK(plan.col(e).sum() == Approx(0.25).epsilon(1e-9));
+  top_1.gate.most_iterations = 1;
+  top_1(far);
+  double sum = 0;  // of the column's shares after the first rows, e^2000 times as large
+  for (hg::index t = 0; t < 400; ++t)
+    sum += std::exp(far(t, 3) + 2000 - std::log(far.row(t).head(3).array().exp().sum()));
+  CHECK(top_1.cache.balance.bias[3] == Approx(2000 - std::log(sum / 100)).epsilon(1e-14));
+  top_1.gate.most_iterations = 5000;
   far.col(3).array() += 2000;
   const auto near = top_1(far).load();
   CHECK(std::equal(loads.begin(), loads.end(), near.begin()));
