@@ -54,6 +54,13 @@ TEMPLATE_TEST_CASE("the second pass of a top-k layer allocates nothing", "[alloc
   check_gate<T>(hg::sparsemixer_gate<T>{.head = {.model = 24, .experts = 6}});
 }
 
+TEMPLATE_TEST_CASE("the second pass of a layer whose gate looks at the batch allocates nothing", "[allocation]", float,
+                   double) {
+  using T = TestType;
+  check_gate<T>(hg::expert_choice_gate<T>{.head = {.model = 24, .experts = 6}});
+  check_gate<T>(hg::sinkhorn_gate<T>{.gate = {.head = {.model = 24, .experts = 6}, .select = {.k = 2}}});
+}
+
 TEST_CASE("the second pass of a layer with a router in double allocates nothing", "[allocation]") {
   check_gate<float>(
       hg::in_double<hg::noisy_topk_gate<double>>{.gate = {.head = {.model = 24, .experts = 6}, .select = {.k = 2}}});
@@ -96,7 +103,7 @@ TEMPLATE_TEST_CASE("losses, low-rank and frozen experts and dropping tokens allo
   check_second_pass(layer, hg::run_sequentially, values("over all ranks", over_all_ranks),
                     values(hg::switch_balance<T>{.weight = 0}), values(hg::router_z<T>{}));
   CHECK(counts.total() == 3 * 60 * 2);
-  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
+  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority})
     check_second_pass(hg::layer{hg::softmax_topk_gate<T>{.head = {.model = 24, .experts = 6}, .select = {.k = 2}},
                                 hg::linear_expert<T>{.model = 24, .outputs = 9}, 1,
                                 hg::layer_options{.capacity = {.factor = 0.5, .drop = rule}}},

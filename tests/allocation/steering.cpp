@@ -59,4 +59,10 @@ TEST_CASE("the second steered pass allocates nothing", "[allocation][steering]")
   check_gate(top_k, {.forced = &forced});
   check_gate(top_k, {.forced = &forced, .weights = hg::forced_weights::recorded});
   check_gate(hg::softmax_gate<float>{.head = {.model = 24, .experts = 6}}, {.off = {1, 2}});
+  bool mask[60];
+  for (hg::index t = 0; t < 60; ++t) mask[t] = t % 4 != 0;
+  check_gate(top_k, {.mask = mask});
+  check_gate(hg::expert_choice_gate<float>{.head = {.model = 24, .experts = 6}}, {.off = {1}, .mask = mask});
+  check_gate(hg::sinkhorn_gate<float>{.gate = {.head = {.model = 24, .experts = 6}, .select = {.k = 2}}},
+             {.k = 3, .skip = 1, .off = {1}, .mask = mask});
 }

@@ -64,6 +64,13 @@ TEST_CASE("static and dynamic dense and ragged gates give the same bits", "[prop
   check_same_bits(hg::relu_gate<double>{.head = {.model = 6, .experts = 4}}, hg::relu_gate<double, 6, 4>{});
 }
 
+TEST_CASE("static and dynamic gates that look at the batch give the same bits", "[property][gates][static]") {
+  check_same_bits(hg::expert_choice_gate<double>{.head = {.model = 6, .experts = 4}},
+                  hg::expert_choice_gate<double, 6, 4>{});
+  check_same_bits(hg::sinkhorn_gate<double>{.gate = {.head = {.model = 6, .experts = 4}, .select = {.k = 2}}},
+                  hg::sinkhorn_gate<double, 6, 4, 2>{});
+}
+
 TEST_CASE("a run-time size that contradicts the compile-time one is refused with both", "[property][gates][static]") {
   CHECK_THROWS_WITH((hg::topk_gate<double, 6, 4, 2>{.head = {.model = 7}}),
                     "extent: the run-time size 7 contradicts the compile-time size 6");

@@ -31,8 +31,20 @@ TEST_CASE("gshard_gate with every expert and routing losses has the right gradie
       hg::gshard_gate<double>{.gate = {.head = {.model = model, .experts = experts}}, .threshold = 0.8});
 }
 
+TEST_CASE("expert_choice_gate with every expert and routing losses has the right gradients", "[layer][gradient]") {
+  check_with_every_expert_and_loss(
+      hg::expert_choice_gate<double>{.head = {.model = model, .experts = experts}, .capacity = {.factor = 1.5}});
+}
+
+TEST_CASE("sinkhorn_gate with every expert and routing losses has the right gradients", "[layer][gradient]") {
+  check_with_every_expert_and_loss(
+      hg::sinkhorn_gate<double>{.gate = {.head = {.model = model, .experts = experts}, .select = {.k = 2}}});
+  check_with_every_expert_and_loss(hg::sinkhorn<hg::softmax_topk_gate<double>>{
+      .gate = {.head = {.model = model, .experts = experts}, .select = {.k = 2}}});
+}
+
 TEST_CASE("a layer that drops tokens and has three losses has the right gradients", "[layer][gradient]") {
-  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
+  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority})
     check_disturbed(
         hg::layer{hg::softmax_topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}},
                   hg::swiglu_expert<double>{.model = model, .hidden = 3},

@@ -27,8 +27,10 @@
 #include <headgate/gates/weigh/sigmoid_of_selected.hpp>
 #include <headgate/gates/weigh/softmax_of_selected.hpp>
 #include <headgate/gates/weigh/wrappers.hpp>
+#include <headgate/gates/whole/expert_choice.hpp>
 #include <headgate/gates/whole/in_double.hpp>
 #include <headgate/gates/whole/random_second.hpp>
+#include <headgate/gates/whole/sinkhorn.hpp>
 #include <headgate/gates/whole/sparsemixer.hpp>
 
 #include <concepts>
@@ -105,6 +107,15 @@ using gshard_gate = random_second<renormalised_topk_gate<T, Model, Experts, 2>>;
 /// Phi-3.5-MoE's gate: SparseMixer-v2 (Liu et al. 2023, arXiv:2310.00811).
 template <std::floating_point T, index Model = dynamic, index Experts = dynamic>
 using sparsemixer_gate = sparsemixer<linear_head<T, Model, Experts>>;
+
+/// Experts choose their tokens (Zhou et al. 2022, arXiv:2202.09368): looks at the whole batch, in evaluation too.
+template <std::floating_point T, index Model = dynamic, index Experts = dynamic>
+using expert_choice_gate = expert_choice<linear_head<T, Model, Experts>>;
+
+/// S-BASE (Clark et al. 2022, arXiv:2202.01169): top-k of a plan that Sinkhorn's iterations balance, in training; weighted by
+/// the sigmoids of the logits (BASE: Lewis et al. 2021, arXiv:2103.16716, eq. 1).
+template <std::floating_point T, index Model = dynamic, index Experts = dynamic, index K = dynamic>
+using sinkhorn_gate = sinkhorn<gate<linear_head<T, Model, Experts>, logits_score, top_k<K>, sigmoid_of_selected>>;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

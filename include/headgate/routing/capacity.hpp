@@ -13,13 +13,19 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// Which assignments an expert over its capacity drops.
+/// Which assignments an expert over its capacity drops. A token's choices are its assignments in the order of the record,
+/// which is best first for the library's gates.
 enum class drop {
-  by_position,     ///< those that come last in the batch
-  by_probability,  ///< those of least weight, among equal weights the last (batch-priority routing, Riquelme et al. 2021,
-                   ///< arXiv:2106.05974, section 4.2)
-  by_choice  ///< those that are their tokens' last choices, among equal choices the last in the batch: first choices
-             ///< of all tokens are placed before any second one (GShard: Lepikhin et al. 2020, Algorithm 1)
+  by_position,  ///< those that come last in the batch
+  by_probability,  ///< those of least weight, among equal weights the last: each expert keeps its heaviest (Megatron-Core's
+                   ///< drop policy "probs")
+  by_choice,    ///< those that are their tokens' last choices, among equal choices the last in the batch: first choices
+                ///< of all tokens are placed before any second one (GShard: Lepikhin et al. 2020, Algorithm 1)
+  by_priority,  ///< the same, but among equal choices those of the tokens of least priority, and only then the last
+                ///< token's: batch prioritised routing (V-MoE: Riquelme et al. 2021, arXiv:2106.05974, section 4.1).
+                ///< A token's priority is the largest of its weights. The paper's other one, their sum, is 1 for all
+                ///< after `renormalised`, and its last bit depends on the order of addition; the authors' code has the
+                ///< largest too. Meant for weights that are probabilities as they are (`softmax_topk_gate`).
 };
 
 /// What becomes of a share that is no whole number of assignments.

@@ -9,6 +9,7 @@
 #include <headgate/kernels/finite.hpp>
 #include <headgate/parallel/sequential.hpp>
 #include <headgate/routing/capacity.hpp>
+#include <headgate/routing/drop_order.hpp>
 #include <headgate/routing/groups.hpp>
 #include <headgate/routing/routing.hpp>
 
@@ -203,46 +204,24 @@ class dispatch_plan {
     std::fill(token_offsets_.begin() + seen + 1, token_offsets_.end(), count);
   }
 
+  /// Takes what is above the capacity out of the slots. The two arrays lent to the order are not needed until the slots
+  /// are listed.
   template <class T>
   void drop_excess(const routing<T>& r, const capacity& limit) {
     const index most = limit.limit_of(r.assignments.size(), r.tokens, r.experts);
-    if (limit.drop == drop::by_choice) rank_choices(r);
+    const detail::drop_order<T> order(r, limit.drop, assignment_slot_, token_offsets_);
     index kept = 0;
     for (index e = 0; e < r.experts; ++e) {
       index* const first = slot_assignment_.data() + offsets_[e];
       const index rows = offsets_[e + 1] - offsets_[e];
       const index count = (std::min)(most, rows);
-      if (rows > most && limit.drop == drop::by_probability)
-        keep_first(first, most, rows, [&](index a, index b) {
-          const T wa = r.assignments[a].weight;
-          const T wb = r.assignments[b].weight;
-          return wa > wb || (!(wa < wb) && a < b);
-        });
-      if (rows > most && limit.drop == drop::by_choice)
-        keep_first(first, most, rows, [choice = assignment_slot_.data()](index a, index b) {
-          return choice[a] < choice[b] || (choice[a] == choice[b] && a < b);
-        });
+      if (rows > most) order.keep_first(first, most, rows);
       std::copy_n(first, count, slot_assignment_.begin() + kept);
       offsets_[e] = kept;  // read above before it is overwritten; offsets_[e + 1] is still the old one
       kept += count;
     }
     offsets_[r.experts] = kept;
     slot_assignment_.resize(kept);
-  }
-
-  /// Brings the `most` assignments that come before the others to the front, in the order of the batch.
-  template <class Before>
-  static void keep_first(index* first, index most, index rows, const Before& before) {
-    std::nth_element(first, first + most, first + rows, before);
-    std::sort(first, first + most);
-  }
-
-  /// The place of each assignment among those of its token, in assignment_slot_, which is not needed until the slots are
-  /// listed.
-  template <class T>
-  void rank_choices(const routing<T>& r) {
-    std::fill(token_offsets_.begin(), token_offsets_.end(), index{0});
-    for (index a = 0; a < r.assignments.size(); ++a) assignment_slot_[a] = token_offsets_[r.assignments[a].token]++;
   }
 
   /// What each token's slots are, for assignments in any order of which some may be dropped: a counting sort by token.

@@ -54,6 +54,16 @@ class recorded_pass {
     }
   }
 
+  /// No tokens yet, for `append`; keeps the memory.
+  void reset(index experts, record_weights weights = record_weights::yes) {
+    check_positive("recorded_pass", "experts", experts);
+    experts_ = experts;
+    has_weights_ = weights == record_weights::yes;
+    first_.resize(1);
+    ids_.clear();
+    weights_.clear();
+  }
+
   /// Adds the next token: its experts, and as many weights, or none if this pass keeps none.
   void append(std::span<const index> ids, std::span<const T> weights) {
     const index token = tokens();

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <vector>
 
 namespace headgate {
@@ -35,8 +36,13 @@ struct steering {
   /// The experts come from here instead of the selection: a pass of as many tokens. The caller keeps it alive.
   const recorded_pass<T>* forced = nullptr;
   forced_weights weights = forced_weights::recomputed;
+  /// Tokens that count (true = counts, empty = all), as losses read it. Padding: all experts are off for the others, so
+  /// they take no place of an expert and get 0 from the routed experts. The caller keeps it alive.
+  std::span<const bool> mask{};
 
-  [[nodiscard]] bool is_set() const { return k != 0 || skip != 0 || !off.empty() || forced != nullptr; }
+  [[nodiscard]] bool is_set() const {
+    return k != 0 || skip != 0 || !off.empty() || forced != nullptr || !mask.empty();
+  }
 
   /// Refuses what no gate of so many experts can do with a batch of so many tokens.
   void check(index tokens, index experts) const {
@@ -45,6 +51,8 @@ struct steering {
     (void)ranks(k, experts);
     for (const index e : off)
       if (e < 0 || e >= experts) refuse("steering: expert ", e, " is switched off, the gate has ", experts);
+    if (const auto length = static_cast<index>(mask.size()); length != 0 && length != tokens)
+      refuse("steering: the mask has ", length, " entries, the batch has ", tokens, " tokens");
     if (forced == nullptr) return;
     if (k != 0 || skip != 0)
       refuse("steering: the experts are forced, so that k and skip must be 0, they are ", k, " and ", skip);
@@ -64,12 +72,25 @@ struct steering {
     return skip + each;
   }
 
-  /// Writes -infinity to the logits of the experts that are off. Needs a `check` before it; refuses to
-  /// leave a token no expert that had one.
+  /// For a gate that has no ranks and no weight for an expert that is not its choice: `check`, and refuses all but `off`
+  /// and `mask`.
+  void check_switches_only(const char* owner, index tokens, index experts) const {
+    if (k != 0 || skip != 0 || forced != nullptr)
+      refuse(owner, ": steering sets k, skip or forced, this gate can only switch experts off");
+    check(tokens, experts);
+  }
+
+  /// Writes -infinity to the logits of the experts that are off, and to all of a token that does not count. Needs a `check`
+  /// before it; refuses to leave a token that counts no expert if it had one.
   void switch_off(view<T> logits) const {
     constexpr T switched_off = -std::numeric_limits<T>::infinity();
-    for (index t = 0; t < logits.rows && !off.empty(); ++t) {
+    if (off.empty() && mask.empty()) return;
+    for (index t = 0; t < logits.rows; ++t) {
       T* const z = logits.row(t);
+      if (!mask.empty() && !mask[static_cast<std::size_t>(t)]) {
+        std::fill_n(z, logits.cols, switched_off);
+        continue;
+      }
       const auto some_on = [&] { return std::any_of(z, z + logits.cols, [](T one) { return one > switched_off; }); };
       const bool had_some = some_on();
       for (const index e : off) z[e] = switched_off;

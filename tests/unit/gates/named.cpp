@@ -102,3 +102,11 @@ TEST_CASE("sparsemixer_gate keeps every promise of a gate", "[gates][named]") {
                    {.differentiable_in_training = false}));
   CHECK(check_gate(hg::sparsemixer_gate<double, 6, 4>{}, {.differentiable_in_training = false}));
 }
+
+TEST_CASE("expert_choice_gate and sinkhorn_gate keep every promise of a gate", "[gates][named]") {
+  CHECK(
+      check_gate(hg::expert_choice_gate<double>{.head = {.model = 6, .experts = 4}}, {.rows_are_independent = false}));
+  CHECK(check_gate(hg::expert_choice_gate<double, 6, 4>{}, {.rows_are_independent = false}));
+  CHECK(check_gate(hg::sinkhorn_gate<double>{.gate = {.head = {.model = 6, .experts = 4}, .select = {.k = 1}}}));
+  CHECK(check_gate(hg::sinkhorn_gate<double, 6, 4, 2>{}));
+}

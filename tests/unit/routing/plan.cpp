@@ -297,10 +297,43 @@ TEST_CASE("a choice is an assignment's place among its token's, wherever they st
   CHECK(plan.slot_of(3) == -1);
 }
 
+TEST_CASE("capacity by priority places the choices of sure tokens before those of others", "[routing][plan]") {
+  // First choices of expert 1: tokens 1 (0.6) and 2 (0.8); its second choice: token 0. Expert 0: the other way round.
+  const record r = record_of(3, 2, {{0, 0, 0.9}, {0, 1, 0.1}, {1, 1, 0.6}, {1, 0, 0.4}, {2, 1, 0.8}, {2, 0, 0.2}});
+  hg::dispatch_plan plan;
+  const auto kept = [&](hg::index most, const auto& executor) {
+    plan.make(r, {.drop = hg::drop::by_priority, .fixed = most}, executor);
+    check_slots(r, plan);
+    std::vector<hg::index> assignments;
+    for (hg::index s = 0; s < plan.slots(); ++s) assignments.push_back(plan.assignment_of(s));
+    return assignments;
+  };
+  CHECK(kept(1, hg::run_sequentially) == std::vector<hg::index>{0, 4});
+  CHECK(kept(2, hg::run_sequentially) == std::vector<hg::index>{0, 5, 2, 4});
+  CHECK(kept(2, shuffled{3, 4}) == std::vector<hg::index>{0, 5, 2, 4});
+  CHECK(kept(3, hg::run_sequentially).size() == 6);
+}
+
+TEST_CASE("what a plan drops does not depend on who makes it", "[routing][plan]") {
+  const record r = random_record(9001, 7, 3, 4);
+  const hg::thread_pool pool(3);
+  for (const auto rule : {hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority}) {
+    const hg::capacity limit{.factor = 0.7, .drop = rule};
+    hg::dispatch_plan alone, shared, mixed;
+    alone.make(r, limit);
+    shared.make(r, limit, pool);
+    mixed.make(r, limit, shuffled{4, 7});
+    check_slots(r, alone);
+    CHECK(same_plan(alone, shared));
+    CHECK(same_plan(alone, mixed));
+  }
+}
+
 TEST_CASE("every capacity and rule gives a plan with at most that many rows an expert", "[routing][plan]") {
   hg::dispatch_plan plan;
   for (const double factor : {0.01, 0.5, 1.0, 1.25, 8.0, 1e300})
-    for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice})
+    for (const auto rule :
+         {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority})
       for (const hg::index minimum : {1, 4}) {
         record r = random_record(40, 5, 2, 3);
         for (auto& a : r.assignments) a.weight = std::round(4 * a.weight) / 4;  // many ties

@@ -79,3 +79,15 @@ TEST_CASE("a recorded pass refuses what does not exist, what comes twice and wha
           hg::recorded_pass<float> one(record_of(2, 4, {{1, 0, 1.0F}, {1, 0, 1.0F}}));
         }) == "recorded_pass: token 1 names expert 0 twice");
 }
+
+TEST_CASE("a recorded pass that is reset is a new one", "[routing][recorded_pass]") {
+  hg::recorded_pass<float> pass(4);
+  pass.append(ids{1, 3}, std::vector<float>{1, 2});
+  pass.reset(3, hg::record_weights::no);
+  CHECK((pass.tokens() == 0 && pass.experts() == 3 && pass.assignments() == 0 && !pass.has_weights()));
+  pass.append(ids{2, 0}, {});
+  CHECK(list(pass.experts_of(0)) == ids{2, 0});
+  CHECK(refusal([&] { pass.append(ids{3}, {}); }) == "recorded_pass: token 1 names expert 3, there are 3");
+  CHECK(refusal([&] { pass.reset(0); }) == "recorded_pass: experts is 0, it must be at least 1");
+  CHECK(pass.tokens() == 1);
+}

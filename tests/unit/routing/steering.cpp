@@ -15,6 +15,36 @@ TEST_CASE("a steering is set as soon as one of its parts is", "[routing][steerin
   CHECK(steering{.skip = 1}.is_set());
   CHECK(steering{.off = {0}}.is_set());
   CHECK(steering{.forced = &forced}.is_set());
+  const bool mask[] = {true, true};
+  CHECK(steering{.mask = mask}.is_set());
+}
+
+TEST_CASE("a token that does not count has no expert, whatever is off for the others", "[routing][steering]") {
+  const bool mask[] = {true, false, true};
+  hg::matrix<float> z = random_matrix<float>(3, 4, {1});
+  const hg::matrix<float> before = z;
+  const hg::steering<float> padded{.mask = mask};
+  CHECK_NOTHROW(padded.check(3, 4));
+  padded.switch_off(hg::view_of(z));
+  CHECK((z.row(1).array() == -infinity<float>).all());
+  CHECK((same_matrix(z.row(0), before.row(0)) && same_matrix(z.row(2), before.row(2))));
+  CHECK_NOTHROW(padded.switch_off(hg::view_of(z)));  // once more
+  z = before;
+  hg::steering<float>{.off = {0}, .mask = mask}.switch_off(hg::view_of(z));
+  CHECK((z.row(1).array() == -infinity<float>).all());
+  CHECK((z(0, 0) == -infinity<float> && z(2, 0) == -infinity<float> && z(2, 1) == before(2, 1)));
+  CHECK(refusal([&] { padded.check(4, 4); }) == "steering: the mask has 3 entries, the batch has 4 tokens");
+}
+
+TEST_CASE("a gate that can only switch experts off refuses the rest", "[routing][steering]") {
+  using steering = hg::steering<float>;
+  const hg::recorded_pass<float> forced(4);
+  const std::string expected = "some_gate: steering sets k, skip or forced, this gate can only switch experts off";
+  for (const steering& how : {steering{.k = 1}, steering{.skip = 1}, steering{.forced = &forced}})
+    CHECK(refusal([&] { how.check_switches_only("some_gate", 0, 4); }) == expected);
+  CHECK(refusal([&] { steering{.off = {4}}.check_switches_only("some_gate", 0, 4); }) ==
+        "steering: expert 4 is switched off, the gate has 4");
+  CHECK_NOTHROW(steering{.off = {3}}.check_switches_only("some_gate", 0, 4));
 }
 
 TEST_CASE("a selection must name the skipped experts too", "[routing][steering]") {

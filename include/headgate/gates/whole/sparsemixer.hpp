@@ -129,9 +129,7 @@ struct sparsemixer {
   /// Experts can be switched off. The two rounds are the gate: it has no other k, no ranks, and no weight for an expert that
   /// is not its choice.
   void steer(const steering<T>& how, routing<T>& r) const {
-    if (how.k != 0 || how.skip != 0 || how.forced != nullptr)
-      refuse("sparsemixer: steering sets k, skip or forced, this gate can only switch experts off");
-    how.check(r.tokens, experts());
+    how.check_switches_only("sparsemixer", r.tokens, experts());
     how.switch_off(r.logits.block());
   }
 

@@ -6,7 +6,10 @@
 
 #include "support/gate_checks.hpp"
 
+#include <cmath>
+#include <limits>
 #include <string>
+#include <vector>
 
 namespace hg = headgate;
 using namespace headgate_test;
@@ -69,4 +72,39 @@ TEST_CASE("for_each_block meets all dense blocks of a record", "[gates][whole][i
       },
       r, d);
   CHECK(names == "router logit, score, router logit before the noise, noise scale, ");
+}
+
+TEST_CASE("chosen experts are forced upon a gate, which does the rest", "[gates][whole][inner_gate]") {
+  using softmax_gate = hg::softmax_topk_gate<double>;
+  const softmax_gate gate{.head = {.model = 4, .experts = 3}, .select = {.k = 1}};
+  std::mt19937_64 generator(1);
+  const auto p = gate.init(generator);
+  softmax_gate::cache c;
+  hg::routing<double> r;
+  hg::scratch<double> memory;
+  const auto x = random_matrix(3, 4, {2});
+  const hg::steering<double> without{.off = {1}};
+  const hg::pass<double> plain{hg::run_sequentially, memory},
+      steered{hg::run_sequentially, memory, false, {}, &without};
+  hg::detail::chosen_experts<double> chosen;
+  for (const auto* pass : {&plain, &steered}) {
+    hg::detail::route_head(gate, p, x, r, c, *pass);
+    const bool off = pass == &steered;
+    for (hg::index t = 0; t < 3; ++t) CHECK(std::isinf(r.logits(t, 1)) == off);
+    chosen.start(3);
+    const hg::index two[] = {2, 0};
+    chosen.add(two, 2);
+    chosen.add(two, 0);
+    chosen.add(two, 1);
+    chosen.route(gate, p, x, r, c, *pass);
+    REQUIRE(r.assignments.size() == 3);
+    CHECK(experts_of_token(r, 0) == std::vector<hg::index>{2, 0});
+    CHECK(experts_of_token(r, 1).empty());
+    CHECK(experts_of_token(r, 2) == std::vector<hg::index>{2});
+    for (const auto& a : r.assignments) CHECK(a.weight == r.scores(a.token, a.expert));
+  }
+  auto bad = x;
+  bad(1, 0) = std::numeric_limits<double>::infinity();
+  CHECK_THROWS_WITH(hg::detail::route_head(gate, p, bad, r, c, plain),
+                    contains("gate::route: the router logit of token 1"));
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tokens that a steering's mask leaves out are as good as absent: for the other tokens, for losses, for the gradients.
+#include <headgate/experts/glu.hpp>
+#include <headgate/gates/named.hpp>
+#include <headgate/losses/router_z.hpp>
+#include <headgate/losses/switch_balance.hpp>
+#include <headgate/packed_layer.hpp>
+
+#include "support/layer_checks.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <type_traits>
+
+using namespace headgate_test;
+
+namespace {
+
+constexpr hg::index model = 6, experts = 5, tokens = 24;
+
+bool counts(hg::index token) { return token % 4 != 2 && token != 0; }
+
+/// f(gate) for every kind of gate that has no random numbers of a token's place.
+template <class T, class F>
+void for_steerable_gates(const F& f) {
+  const hg::linear_head<T> head{.model = model, .experts = experts};
+  f(hg::topk_gate<T>{.head = head, .select = {.k = 2}});
+  f(hg::softmax_topk_gate<T>{.head = head, .select = {.k = 2}});
+  f(hg::softmax_gate<T>{.head = head});
+  f(hg::top_p_gate<T>{.head = head, .select = {.mass = T(0.7)}});
+  f(hg::adamole_gate<T>{.head = head});
+  f(hg::relu_gate<T>{.head = head});
+  f(hg::expert_choice_gate<T>{.head = head, .capacity = {.factor = 1.5}});
+  f(hg::sinkhorn_gate<T>{.gate = {.head = head, .select = {.k = 2}}});
+}
+
+/// The rows that count, or back among zeros.
+template <class T>
+hg::matrix<T> without_padding(const hg::matrix<T>& x) {
+  hg::matrix<T> rows(x.rows(), x.cols());
+  hg::index next = 0;
+  for (hg::index t = 0; t < tokens; ++t)
+    if (counts(t)) rows.row(next++) = x.row(t);
+  return rows.topRows(next);
+}
+template <class T>
+hg::matrix<T> among_zeros(const hg::matrix<T>& rows) {
+  hg::matrix<T> x = hg::matrix<T>::Zero(tokens, rows.cols());
+  hg::index next = 0;
+  for (hg::index t = 0; t < tokens; ++t)
+    if (counts(t)) x.row(t) = rows.row(next++);
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE("a token that does not count gets nothing, and the others get what they would without it",
+          "[property][steering][padding]") {
+  bool mask[tokens];
+  for (hg::index t = 0; t < tokens; ++t) mask[t] = counts(t);
+  for_steerable_gates<double>([&](const auto& gate) {
+    for (const auto rule : {hg::drop::by_position, hg::drop::by_priority}) {
+      const hg::layer layer{gate, hg::swiglu_expert<double>{.model = model, .hidden = 5}, 3,
+                            hg::layer_options{.capacity = {.factor = 1.25, .drop = rule}}};
+      const hg::matrix<double> x = random_matrix<double>(tokens, model, {1}), rest = without_padding(x);
+      hg::matrix<double> y, z;
+      typename std::remove_cvref_t<decltype(layer)>::workspace memory, plain;
+      memory.steering.mask = mask;
+      layer.forward(x, y, memory);
+      layer.forward(rest, z, plain);
+      CHECK(same_matrix(y, among_zeros(z)));
+      const hg::packed_layer packed{layer};
+      typename std::remove_cvref_t<decltype(packed)>::workspace packed_memory;
+      packed_memory.steering.mask = mask;
+      packed.forward(x, y, packed_memory);
+      CHECK(same_matrix(y, among_zeros(z)));
+    }
+  });
+}
+
+TEST_CASE("gradients of a batch with padding are those of the batch without it", "[property][steering][padding]") {
+  bool mask[tokens];
+  for (hg::index t = 0; t < tokens; ++t) mask[t] = counts(t);
+  for_steerable_gates<double>([&](const auto& gate) {
+    const hg::layer layer{gate, hg::swiglu_expert<double>{.model = model, .hidden = 5}, 3};
+    using tape = typename std::remove_cvref_t<decltype(layer)>::tape;
+    const hg::matrix<double> x = random_matrix<double>(tokens, model, {1}),
+                             dy = random_matrix<double>(tokens, model, {2});
+    const hg::matrix<double> rest = without_padding(x), dz = without_padding(dy);
+    hg::matrix<double> y, dx, dx_of_rest;
+    tape padded, plain;
+    padded.steering.mask = mask;
+    auto grads = layer.zero_gradients(), expected = layer.zero_gradients();
+    layer.forward(x, y, padded);
+    const double loss = layer.backward(x, dy, padded, dx, grads, hg::switch_balance<double>{.mask = mask},
+                                       hg::router_z<double>{.weight = 0.1, .mask = mask});
+    layer.forward(rest, y, plain);
+    CHECK(layer.backward(rest, dz, plain, dx_of_rest, expected, hg::switch_balance<double>{},
+                         hg::router_z<double>{.weight = 0.1}) == Approx(loss).epsilon(1e-13));
+    CHECK((dx - among_zeros(dx_of_rest)).cwiseAbs().maxCoeff() < 1e-13);
+    double largest = 0;
+    decltype(grads)::template walk<hg::fields_of::training>(
+        [&](std::string_view, const auto& a, const auto& b) {
+          largest = (std::max)(largest, static_cast<double>((a - b).cwiseAbs().maxCoeff()));
+        },
+        expected, grads);
+    CHECK(largest < 1e-12);
+  });
+}
