@@ -15,7 +15,6 @@ class digest {
     const auto* const each = static_cast<const unsigned char*>(bytes);
     for (std::size_t i = 0; i < count; ++i) value_ = (value_ ^ each[i]) * 1099511628211u;
   }
-  [[nodiscard]] std::uint64_t value() const { return value_; }
   /// 16 hexadecimal digits.
   [[nodiscard]] std::string text() const {
     std::string digits(16, '0');

@@ -74,13 +74,13 @@ void text::read(const place& from, index* bytes, index* next) const {
   }
 }
 
-std::uint64_t text::digest() const {
-  specialise::digest sum;
+std::string text::checksum() const {
+  digest sum;
   for (const domain& one : domains_) {
     sum.add(one.name.c_str(), one.name.size() + 1);
     sum.add(one.bytes.data(), one.bytes.size());
   }
-  return sum.value();
+  return sum.text();
 }
 
 text read_domains(const std::filesystem::path& folder, index sequence) {

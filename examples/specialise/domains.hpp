@@ -45,8 +45,8 @@ class text {
   /// Writes the bytes of a sequence and those that follow each, both (sequence).
   void read(const place& from, index* bytes, index* next) const;
 
-  /// A number that tells this text from another (FNV-1a of names and bytes).
-  [[nodiscard]] std::uint64_t digest() const;
+  /// Hexadecimal digits that tell this text from another (FNV-1a of names and bytes).
+  [[nodiscard]] std::string checksum() const;
 
  private:
   struct run {  // between two validation blocks

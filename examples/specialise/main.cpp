@@ -4,6 +4,7 @@
 #include "training.hpp"
 
 #include <headgate/communicators/single_rank.hpp>
+#include <headgate/communicators/thread_ranks.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -75,8 +76,12 @@ void run(const options& chosen) {
       std::fflush(stdout);
     };
     watch.note = [&](const std::string& sentence) { std::printf("%-16s %s\n", name.c_str(), sentence.c_str()); };
+    const auto train = [&](auto& rank) { specialise::run_training(how, data, chosen.out, rank, watch); };
     headgate::single_rank alone;
-    specialise::run_training(how, data, chosen.out, alone, watch);
+    if (chosen.ranks == 1)
+      train(alone);
+    else
+      headgate::run_thread_ranks(chosen.ranks, train);
   }
 }
 

@@ -91,7 +91,7 @@ std::string describe(const settings& how, const text& data, index ranks, index p
                            {"parameters", parameters},
                            {"data", json{{"train_bytes", data.training_bytes()},
                                          {"validation_bytes", data.validation_bytes()},
-                                         {"digest", data.digest()}}}}}}
+                                         {"digest", data.checksum()}}}}}}
       .dump();
 }
 
