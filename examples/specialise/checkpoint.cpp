@@ -107,7 +107,7 @@ void save_checkpoint(const std::filesystem::path& path, const std::vector<state_
 }
 
 progress_mark load_checkpoint(const std::filesystem::path& path, std::vector<state_matrix>& state,
-                              const std::string& run) {
+                              const std::string& run, std::uintmax_t log_bytes) {
   const std::string where = path.string();
   {
     const std::string bytes = hg::read_file(path, most_bytes);
@@ -119,12 +119,14 @@ progress_mark load_checkpoint(const std::filesystem::path& path, std::vector<sta
   const hg::safetensors_file file(path);
   const auto told = file.metadata().find("run");
   if (told == file.metadata().end() || told->second != run)
-    hg::refuse_file(where, "belongs to a run with other settings or other text; give it another --out");
+    hg::refuse(where, ": belongs to a run with other settings or other text; give it another --out");
   progress_mark mark;
   mark.run = run;
   mark.step = number<index>(where, file.metadata(), "step");
   mark.log_bytes = number<std::uintmax_t>(where, file.metadata(), "log_bytes");
   mark.seconds = number<double>(where, file.metadata(), "seconds");
+  if (mark.log_bytes > log_bytes)
+    hg::refuse_file(where, "was written when the log had ", mark.log_bytes, " bytes, it has ", log_bytes);
   std::vector<const hg::tensor_description*> found;
   for (const state_matrix& one : state) {
     const hg::tensor_description* const tensor = found.emplace_back(file.find(one.name));

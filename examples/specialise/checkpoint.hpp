@@ -35,10 +35,10 @@ struct state_matrix {
 void save_checkpoint(const std::filesystem::path& path, const std::vector<state_matrix>& state,
                      const progress_mark& mark);
 
-/// Fills the state and returns the mark. Refuses (std::runtime_error) a file whose checksum, tensors or run differ; then the
-/// state is as before.
+/// Fills the state and returns the mark. Refuses a file with another checksum or other tensors, or of a longer log
+/// (std::runtime_error), and one of another run (std::invalid_argument); then the state is as before.
 [[nodiscard]] progress_mark load_checkpoint(const std::filesystem::path& path, std::vector<state_matrix>& state,
-                                            const std::string& run);
+                                            const std::string& run, std::uintmax_t log_bytes);
 
 /// The name of the checkpoint before the last.
 [[nodiscard]] std::filesystem::path previous_of(std::filesystem::path path);

@@ -3,8 +3,7 @@
 // balance loss alone (Qiu et al. 2025, arXiv:2501.11873).
 #include "training.hpp"
 
-#include <headgate/communicators/single_rank.hpp>
-#include <headgate/communicators/thread_ranks.hpp>
+#include <headgate/core/error.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -63,10 +62,6 @@ void run(const options& chosen) {
     }
   for (const specialise::settings& how : runs) {
     const std::string name = specialise::run_name(how, chosen.ranks);
-    if (specialise::is_done(specialise::log_path(chosen.out, name))) {
-      std::printf("%-16s is done\n", name.c_str());
-      continue;
-    }
     specialise::watcher watch;
     watch.step = [&](const specialise::run_view& now) {
       if (now.step % how.log_every != 0 && now.step != now.steps) return;
@@ -76,12 +71,7 @@ void run(const options& chosen) {
       std::fflush(stdout);
     };
     watch.note = [&](const std::string& sentence) { std::printf("%-16s %s\n", name.c_str(), sentence.c_str()); };
-    const auto train = [&](auto& rank) { specialise::run_training(how, data, chosen.out, rank, watch); };
-    headgate::single_rank alone;
-    if (chosen.ranks == 1)
-      train(alone);
-    else
-      headgate::run_thread_ranks(chosen.ranks, train);
+    specialise::train(how, data, chosen.out, chosen.ranks, watch);
   }
 }
 

@@ -95,9 +95,11 @@ std::string describe(const settings& how, const text& data, index ranks, index p
       .dump();
 }
 
-bool is_done(const std::filesystem::path& log) {
+bool is_done(const std::filesystem::path& log, const std::string& run) {
   std::ifstream file(log);
   std::string last;
+  if (std::getline(file, last) && !file.eof() && last != run)
+    hg::refuse(log.string(), ": is the log of a run with other settings or other text; give it another --out");
   for (std::string line; std::getline(file, line);) last = std::move(line);
   const json line = json::parse(last, nullptr, false);
   return line.is_object() && line.contains("done");

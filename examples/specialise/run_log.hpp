@@ -40,7 +40,7 @@ class run_log {
 /// The first line, {"run": ...}: all that decides what comes after.
 [[nodiscard]] std::string describe(const settings& how, const text& data, index ranks, index parameters);
 
-/// True if the log's last line says that the run is done.
-[[nodiscard]] bool is_done(const std::filesystem::path& log);
+/// True if the log's last line says that the run is done. Refuses a log whose first line is not this description.
+[[nodiscard]] bool is_done(const std::filesystem::path& log, const std::string& run);
 
 }  // namespace specialise

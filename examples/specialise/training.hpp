@@ -2,116 +2,38 @@
 // A run from its first step, or from its last checkpoint, to its last line in the log.
 #pragma once
 
-#include "checkpoint.hpp"
-#include "digest.hpp"
-#include "run_log.hpp"
-#include "trainer.hpp"
+#include "domains.hpp"
+#include "records.hpp"
+#include "settings.hpp"
 
-#include <chrono>
-#include <exception>
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
-#include <vector>
 
 namespace specialise {
 
-/// Called by rank 0 after each step with what is known of it; the last `step_record` and `validation_record` so far.
+/// What is known after a step.
 struct run_view {
   index step = 0;
   index steps = 0;
-  const step_record* last = nullptr;
+  const step_record* last = nullptr;              // null before the first that is logged
   const validation_record* validation = nullptr;  // null before the first
-  double tokens_per_second = 0;                   // since the last log line, or the one before
+  double tokens_per_second = 0;                   // since the last step that was logged
 };
+
+/// Called by rank 0.
 struct watcher {
-  std::function<void(const run_view&)> step = [](const run_view&) {};
-  std::function<void(const std::string&)> note = [](const std::string&) {};  // one sentence about a resumption
+  std::function<void(const run_view&)> step = [](const run_view&) {};        // after each
+  std::function<void(const std::string&)> note = [](const std::string&) {};  // a sentence about how the run begins
 };
 
 /// OUT/<name>.jsonl and OUT/<name>.checkpoint.
 [[nodiscard]] std::filesystem::path log_path(const std::filesystem::path& out, const std::string& name);
 [[nodiscard]] std::filesystem::path checkpoint_path(const std::filesystem::path& out, const std::string& name);
 
-/// The last checkpoint that can be used, and the sentences about those that cannot.
-struct resumption {
-  progress_mark mark;  // step 0 if there is none
-  std::vector<std::string> refused;
-  std::string from;
-};
-[[nodiscard]] resumption find_checkpoint(const std::filesystem::path& path, const std::filesystem::path& log,
-                                         std::vector<state_matrix>& state, const std::string& run);
-
-/// Runs the rest of a run on all ranks of the communicator; rank 0 reads and writes the files. Does nothing if the log says
-/// that the run is done (the same answer on all ranks).
-template <hg::communicator Communicator>
-void run_training(const settings& how, const text& data, const std::filesystem::path& out, Communicator& communicator,
-                  const watcher& watch) {
-  using clock = std::chrono::steady_clock;
-  check(how, communicator.size());
-  const bool leads = communicator.rank() == 0;
-  const std::string name = run_name(how, communicator.size());
-  trainer<Communicator> training(how, data, communicator);
-  const auto state_now = [&training] {  // the first step makes new moments
-    std::vector<state_matrix> all;
-    training.for_each_state([&](const std::string& field, auto values) { all.push_back({field, values}); });
-    return all;
-  };
-  std::vector<state_matrix> state = state_now();
-  const std::string run = describe(how, data, communicator.size(), training.parameters());
-
-  resumption start;
-  if (leads) start = find_checkpoint(checkpoint_path(out, name), log_path(out, name), state, run);
-  communicator.broadcast(std::span(&start.mark.step, 1), 0);
-  if (start.mark.step > 0) {
-    for (const state_matrix& one : state)
-      communicator.broadcast(std::span(one.values.data, static_cast<std::size_t>(one.values.rows * one.values.cols)),
-                             0);
-    training.resume_at(start.mark.step);
-  }
-
-  std::optional<run_log> log;
-  if (leads) {
-    log.emplace(log_path(out, name), start.mark.log_bytes);
-    if (start.mark.step == 0) log->write_line(run);
-    for (const std::string& reason : start.refused) {
-      log->write_refusal(reason);
-      watch.note(reason);
-    }
-    if (start.mark.step > 0) watch.note(hg::sentence("goes on after step ", start.mark.step, " from ", start.from));
-  }
-
-  const auto began = clock::now();
-  const auto seconds = [&] { return start.mark.seconds + std::chrono::duration<double>(clock::now() - began).count(); };
-  const double tokens = static_cast<double>(how.batch * how.sizes.sequence);
-  step_record last;
-  std::optional<validation_record> validation;
-  clock::duration in_steps{};
-  index measured = 0;
-  double rate = 0;
-  for (index step = training.steps() + 1; step <= how.steps; ++step) {
-    const bool ends = step == how.steps, logs = step % how.log_every == 0 || ends;
-    const auto before = clock::now();
-    training.step(logs ? &last : nullptr);
-    in_steps += clock::now() - before;
-    rate = tokens * static_cast<double>(++measured) / std::chrono::duration<double>(in_steps).count();
-    if (logs && leads) log->write(last, rate);
-    if (logs) in_steps = {}, measured = 0;
-    if (step % how.validate_every == 0 || ends) {
-      validation = training.validate();
-      if (leads) log->write(*validation);
-    }
-    if (leads && (step % how.checkpoint_every == 0 || ends))
-      save_checkpoint(checkpoint_path(out, name), state_now(), {step, log->length(), seconds(), run});
-    if (leads) watch.step({step, how.steps, &last, validation ? &*validation : nullptr, rate});
-  }
-  if (!leads) return;
-  digest weights;
-  for (const state_matrix& one : state_now())
-    if (one.name.starts_with("model."))
-      weights.add(one.values.data, static_cast<std::size_t>(one.values.rows * one.values.cols) * sizeof(float));
-  log->write_done(seconds(), weights.text());
-}
+/// Trains, or does the rest of it: from the last checkpoint that is whole, on the same bits as if nothing had happened. With
+/// several ranks they are threads. A run that is done is left alone. Refuses a log or checkpoint of a run with other
+/// settings or other text.
+void train(const settings& how, const text& data, const std::filesystem::path& out, index ranks, const watcher& watch);
 
 }  // namespace specialise
