@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The experiment: when do experts specialise in domains? Trains small language models that differ in the pool of their
 // balance loss alone (Qiu et al. 2025, arXiv:2501.11873).
+#include "terminal.hpp"
 #include "training.hpp"
 
 #include <headgate/core/error.hpp>
@@ -61,16 +62,10 @@ void run(const options& chosen) {
       runs.push_back(how);
     }
   for (const specialise::settings& how : runs) {
-    const std::string name = specialise::run_name(how, chosen.ranks);
+    specialise::progress line(specialise::run_name(how, chosen.ranks));
     specialise::watcher watch;
-    watch.step = [&](const specialise::run_view& now) {
-      if (now.step % how.log_every != 0 && now.step != now.steps) return;
-      std::printf("%-16s step %5td of %td  train %.4f bpb", name.c_str(), now.step, now.steps, now.last->train_bpb);
-      if (now.validation) std::printf("  validation %.4f bpb", now.validation->bpb);
-      std::printf("  %.0f bytes/s\n", now.tokens_per_second);
-      std::fflush(stdout);
-    };
-    watch.note = [&](const std::string& sentence) { std::printf("%-16s %s\n", name.c_str(), sentence.c_str()); };
+    watch.step = [&](const specialise::run_view& now) { line.show(now); };
+    watch.note = [&](const std::string& sentence) { line.note(sentence); };
     specialise::train(how, data, chosen.out, chosen.ranks, watch);
   }
 }

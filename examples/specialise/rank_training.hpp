@@ -73,7 +73,7 @@ void train_rank(const settings& how, const text& data, const std::filesystem::pa
   const auto began = clock::now();
   const auto seconds = [&] { return start.mark.seconds + std::chrono::duration<double>(clock::now() - began).count(); };
   const double tokens = static_cast<double>(how.batch * how.sizes.sequence);
-  step_record last;
+  std::optional<step_record> last;
   std::optional<validation_record> validation;
   clock::duration in_steps{};
   index measured = 0;
@@ -81,10 +81,11 @@ void train_rank(const settings& how, const text& data, const std::filesystem::pa
   for (index step = training.steps() + 1; step <= how.steps; ++step) {
     const bool ends = step == how.steps, logs = step % how.log_every == 0 || ends;
     const auto before = clock::now();
-    training.step(logs ? &last : nullptr);
+    if (logs) last.emplace();
+    training.step(logs ? &*last : nullptr);
     in_steps += clock::now() - before;
     rate = tokens * static_cast<double>(++measured) / std::chrono::duration<double>(in_steps).count();
-    if (logs && leads) log->write(last, rate);
+    if (logs && leads) log->write(*last, rate);
     if (logs) in_steps = {}, measured = 0;
     if (step % how.validate_every == 0 || ends) {
       validation = training.validate();
@@ -92,7 +93,7 @@ void train_rank(const settings& how, const text& data, const std::filesystem::pa
     }
     if (leads && (step % how.checkpoint_every == 0 || ends))
       save_checkpoint(checkpoint_path(out, name), state_now(), {step, log->length(), seconds(), run});
-    if (leads) watch.step({step, how.steps, &last, validation ? &*validation : nullptr, rate});
+    if (leads) watch.step({step, how.steps, last ? &*last : nullptr, validation ? &*validation : nullptr, rate});
   }
   if (!leads) return;
   digest weights;

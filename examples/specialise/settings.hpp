@@ -42,7 +42,7 @@ struct settings {
   index batch = 64;  // sequences of one step
   index micro = 1;   // sequences of a micro-batch
   index chunk = 4;   // micro-batches that are computed together, which no result but rounding depends on
-  index steps = 600;
+  index steps = 120;
   std::uint64_t seed = 1;
   balance_pool pool;
 
@@ -50,11 +50,11 @@ struct settings {
   double warmup = 0.05;  // share of the steps
   double weight_decay = 1e-2;
   double clip = 1.0;       // of the gradient's norm
-  double weight = 0.05;    // of the balance loss
+  double weight = 0.1;     // of the balance loss
   double router_z = 1e-3;  // weight; 0: none
 
   index log_every = 10;
-  index validate_every = 100;
+  index validate_every = 60;
   index checkpoint_every = 100;
   index validation_sequences = 128;  // the first so many of each domain; 0: all
 

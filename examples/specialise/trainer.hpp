@@ -59,6 +59,19 @@ class trainer {
     return count;
   }
 
+  /// Of the last step, for those who check it: the record of micro-batch i of this rank (its tokens begin at `first`), and the
+  /// counts that its balance loss took.
+  struct routed_micro_batch {
+    const hg::routing<float>* routing;
+    index first;
+    const hg::expert_counts* counts;
+  };
+  [[nodiscard]] routed_micro_batch routed(index i, index layer) const {
+    const auto row = static_cast<std::size_t>(deal_.row(i) * how_.sizes.layers + layer);
+    return {&routing_of(chunks_[static_cast<std::size_t>(i / chunk_)], layer), i % chunk_ * micro_tokens_,
+            &counts_[row]};
+  }
+
   /// One optimiser step. The record is filled if it is wanted.
   void step(step_record* record) {
     const index now = steps();

@@ -18,7 +18,7 @@ struct run_view {
   index steps = 0;
   const step_record* last = nullptr;              // null before the first that is logged
   const validation_record* validation = nullptr;  // null before the first
-  double tokens_per_second = 0;                   // since the last step that was logged
+  double bytes_per_second = 0;                    // since the last step that was logged
 };
 
 /// Called by rank 0.
