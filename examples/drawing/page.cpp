@@ -19,11 +19,9 @@ constexpr const char* page_style =
     "svg{width:100%;height:auto;display:block}"
     "table{border-collapse:collapse;width:100%;margin:20px 0;font-variant-numeric:tabular-nums}"
     "th,td{padding:7px 8px;border-bottom:1px solid #d8dee4;text-align:right;font-size:14px;font-weight:400}"
-    "tbody th{white-space:nowrap}thead th{color:#57606a;font-size:12.5px;vertical-align:bottom}tbody th,tbody "
-    "tr:first-child td{text-align:left;"
-    "font-weight:600}tbody td,tbody tr:first-child td{text-align:right}code{font-size:13px}"
-    "@media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}p,tbody th{white-space:nowrap}thead "
-    "th{color:#9da7b1}"
+    "thead th{color:#57606a;font-size:12.5px;vertical-align:bottom}tbody th{white-space:nowrap;text-align:left}"
+    "tbody th,tbody tr:first-child td{font-weight:600}code{font-size:13px}"
+    "@media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}p,thead th{color:#9da7b1}"
     "th,td{border-color:#30363d}}";
 
 }  // namespace
