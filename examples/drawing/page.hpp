@@ -10,6 +10,9 @@ namespace drawing {
 /// A page of the given title (of its window) with `style` of pictures and tables, light or dark as the reader's browser is.
 [[nodiscard]] std::string page(const std::string& title, const std::string& body, const std::string& more_style = "");
 
+/// With `&`, `<`, `>` and `"` as a page needs them.
+[[nodiscard]] std::string escaped(const std::string& text);
+
 /// Throws std::runtime_error with the reason if the file cannot be written.
 void write_file(const std::filesystem::path& path, const std::string& text);
 

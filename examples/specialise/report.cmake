@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What reads the runs of a folder and writes their report, with its tests.
+set(report_parts pictures report run_logs statistics summary)
+list(TRANSFORM report_parts APPEND .cpp)
+add_library(headgate_specialise_report STATIC ${report_parts})
+target_compile_features(headgate_specialise_report PUBLIC cxx_std_20)
+target_include_directories(headgate_specialise_report PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(headgate_specialise_report PUBLIC headgate_drawing nlohmann_json::nlohmann_json PRIVATE headgate::warnings)
