@@ -4,6 +4,7 @@
 #include <drawing/svg.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -15,7 +16,13 @@ namespace {
 
 using drawing::label, drawing::text, drawing::width;
 
-constexpr double left = 62, right = 112, top = 14, bottom = 46;  // margins hold axes and labels
+constexpr double left = 74, right = 112, top = 14, bottom = 46;  // margins hold axes and labels
+
+/// Hues that neighbours in a list are told apart by.
+std::size_t hue(std::size_t number) {
+  constexpr std::array<std::size_t, 8> order{0, 1, 2, 4, 6, 5, 3, 7};
+  return order[number % order.size()];
+}
 
 /// A linear scale from values to pixels.
 struct scale {
@@ -33,7 +40,7 @@ struct curve {
 
 /// Horizontal lines at round numbers, labelled at `x0`.
 std::string value_grid(const scale& y, double x0, double x1, bool sign = false) {
-  const double step = drawing::round_step(y.high - y.low);
+  const double step = drawing::round_step(1.7 * (y.high - y.low));  // five to eight lines
   const int digits = static_cast<int>((std::max)(0.0, -std::floor(std::log10(step) + 1e-9)));
   std::string s;
   for (double at = std::ceil(y.low / step - 1e-9); at * step <= y.high + 1e-9 * step; ++at) {
@@ -48,10 +55,10 @@ std::string line_chart(const std::vector<curve>& curves, const char* title, cons
   constexpr double height = 320;
   double low = around_zero ? 0 : std::numeric_limits<double>::max(), high = around_zero ? 0 : -low, last = 1;
   for (const curve& c : curves) last = (std::max)(last, c.x.back());
-  // The first steps fall from 8 bits a byte and would flatten the rest: what is seen begins at a tenth of the steps.
+  // The first steps fall from 8 bits a byte and would flatten the rest: what is seen begins at a fifth of the steps.
   for (const curve& c : curves)
     for (std::size_t i = 0; i < c.x.size(); ++i) {
-      if (c.x[i] * 10 < last && i + 1 < c.x.size()) continue;
+      if (c.x[i] * 5 < last && i + 1 < c.x.size()) continue;
       low = (std::min)(low, c.y[i] - c.half[i]);
       high = (std::max)(high, c.y[i] + c.half[i]);
     }
@@ -66,18 +73,18 @@ std::string line_chart(const std::vector<curve>& curves, const char* title, cons
   for (double at = 0; at <= last * (1 + 1e-9); at += step)
     s += label(x(at), height - bottom + 18, "tick middle", text("%g", at));
   s += label((left + width - right) / 2, height - bottom + 38, "axis middle", "step");
-  s += drawing::rotated(16, (top + height - bottom) / 2, axis);
+  s += drawing::rotated(14, (top + height - bottom) / 2, axis);
   if (around_zero)
     s += text("<line x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\" class=\"even\"/>\n", left, width - right, y(0), y(0));
   s += text("<g clip-path=\"url(#%s)\">\n", around_zero ? "differences" : "curves");
   for (const curve& c : curves) {
-    s += text("<polygon class=\"f%zu\" fill-opacity=\".16\" points=\"", c.colour % 8);
+    s += text("<polygon class=\"f%zu\" fill-opacity=\".16\" points=\"", hue(c.colour));
     for (std::size_t i = 0; i < c.x.size(); ++i) s += text("%.1f,%.1f ", x(c.x[i]), y(c.y[i] + c.half[i]));
     for (std::size_t i = c.x.size(); i-- > 0;) s += text("%.1f,%.1f ", x(c.x[i]), y(c.y[i] - c.half[i]));
     s += "\"/>\n";
   }
   for (const curve& c : curves) {
-    s += text("<polyline class=\"line l%zu\" points=\"", c.colour % 8);
+    s += text("<polyline class=\"line l%zu\" points=\"", hue(c.colour));
     for (std::size_t i = 0; i < c.x.size(); ++i) s += text("%.1f,%.1f ", x(c.x[i]), y(c.y[i]));
     s += text("\"><title>%s</title></polyline>\n", c.name.c_str());
   }
@@ -93,7 +100,7 @@ std::string line_chart(const std::vector<curve>& curves, const char* title, cons
     places[n] = (std::min)(places[n], height - bottom - 2 - 17 * static_cast<double>(limit));
   for (std::size_t n = 0; n < order.size(); ++n) {
     const curve& c = curves[order[n]];
-    s += text("<path class=\"line l%zu\" d=\"M%g %.1fL%g %.1fL%g %.1f\" stroke-opacity=\".7\"/>\n", c.colour % 8,
+    s += text("<path class=\"line l%zu\" d=\"M%g %.1fL%g %.1fL%g %.1f\" stroke-opacity=\".7\"/>\n", hue(c.colour),
               width - right + 2, y(c.y.back()), width - right + 12, places[n], width - right + 22, places[n]);
     s += label(width - right + 27, places[n] + 4, "key", c.name);
   }
@@ -206,14 +213,14 @@ std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& 
       const estimate e = estimate_of(groups[g], panels[p].what);
       if (e.has_interval())
         s += text("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" class=\"line l%zu\"/>\n", x, x,
-                  y(e.mean - e.half_width), y(e.mean + e.half_width), g % 8);
+                  y(e.mean - e.half_width), y(e.mean + e.half_width), hue(g));
       s += text("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" class=\"line l%zu\"><title>%s</title></line>\n",
-                x - 11, x + 11, y(e.mean), y(e.mean), g % 8, with_interval(e, panels[p].digits).c_str());
+                x - 11, x + 11, y(e.mean), y(e.mean), hue(g), with_interval(e, panels[p].digits).c_str());
       for (const logged_run* run : groups[g].runs)
         s += text(
             "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" class=\"f%zu\" fill-opacity=\".55\"><title>seed %llu: "
             "%.*f</title></circle>\n",
-            x, y(panels[p].what(*run)), g % 8, static_cast<unsigned long long>(run->seed), panels[p].digits,
+            x, y(panels[p].what(*run)), hue(g), static_cast<unsigned long long>(run->seed), panels[p].digits,
             panels[p].what(*run));
       s += label(x, height - 16, "tick middle", groups[g].pool);
     }

@@ -17,7 +17,9 @@ namespace {
 using drawing::text;
 
 constexpr const char* table_style =
-    ".wide{overflow-x:auto}tbody th,tbody tr:first-child td{font-weight:400}tbody th{font-weight:600}"
+    "body{max-width:860px}.wide{overflow-x:auto}td{white-space:nowrap}thead th:first-child{text-align:left}.settings "
+    "table{width:auto}tbody th,tbody tr:first-child "
+    "td{font-weight:400}tbody th{font-weight:600}"
     "td small{display:block;color:#57606a;font-size:12px}p.verdict{color:inherit}p.verdict b{font-weight:600}"
     "tr.reference td,tr.reference th{background:#f1f3f5}summary{cursor:pointer;margin:12px 0}"
     "@media (prefers-color-scheme:dark){td small{color:#9da7b1}tr.reference td,tr.reference th{background:#161b22}}";
@@ -68,9 +70,11 @@ std::string verdicts(const std::vector<group>& groups) {
     const group* const global = find_group(groups, "global", g.ranks);
     if (global == nullptr || global == &g) continue;
     const auto bits = compare(g, *global, bits_per_byte), of_information = compare(g, *global, information);
+    const auto frequency = compare(g, *global, largest_frequency);
     if (!bits) continue;
     s += "<p class=\"verdict\"><b>" + g.pool + " against global.</b> Bits per byte: " + sentence_of(*bits, 4) +
-         ". Information: " + sentence_of(*of_information, 3, " bits") + ".</p>\n";
+         ". Information: " + sentence_of(*of_information, 3, " bits") +
+         ". Largest frequency: " + sentence_of(*frequency, 3) + ".</p>\n";
   }
   return s;
 }
@@ -130,9 +134,7 @@ std::string rank_table(const std::vector<group>& groups) {
                 one == &g);
   }
   if (rows.empty()) return "";
-  return "<h2>More ranks</h2>\n<p>The same step shared by data-parallel ranks, over the same seeds: what the sum of "
-         "the "
-         "gradients does not change.</p>\n" +
+  return "<h2>More ranks</h2>\n<p>The same steps shared by data-parallel ranks, compared over the same seeds.</p>\n" +
          table({"balance pool", "ranks", "seeds", "bits per byte", "against one rank", "information, bits", "tokens/s"},
                rows);
 }
@@ -160,7 +162,7 @@ std::string settings_table(const run_folder& folder) {
   for (const logged_run& run : folder.runs) seconds += run.seconds;
   rows += row("runs", cell(std::to_string(folder.runs.size())));
   rows += row("all runs, minutes", cell(text("%.1f", seconds / 60)));
-  return "<h2>Settings and data</h2>\n" + table({"", ""}, rows);
+  return "<h2>Settings and data</h2>\n<div class=\"settings\">" + table({"", ""}, rows) + "</div>\n";
 }
 
 std::string maps(const std::vector<group>& groups) {
@@ -241,7 +243,7 @@ std::string report_page(const run_folder& unescaped) {
 
   body +=
       "<h2>Validation while training</h2>\n<p>Mean over seeds; the bands are one standard deviation. Cut off above: "
-      "the first tenth of "
+      "the first fifth of "
       "the steps.</p>\n";
   body += validation_curves(groups);
   if (const group* const global = find_group(groups, "global", fewest)) {

@@ -88,20 +88,25 @@ std::optional<paired_difference> compare(const group& of, const group& from, con
 }
 
 std::string with_interval(const estimate& value, int digits, bool sign) {
-  std::string s = text(sign ? "%+.*f" : "%.*f", digits, value.mean);
+  const bool is_zero = std::abs(value.mean) < 0.5 * std::pow(10, -digits);  // which would be shown as -0.000
+  std::string s = text(sign ? "%+.*f" : "%.*f", digits, is_zero ? 0.0 : value.mean);
   if (value.has_interval()) s += plus_minus + text("%.*f", digits, value.half_width);
   return s;
 }
 
 std::string sentence_of(const paired_difference& difference, int digits, const std::string& unit) {
   const estimate& d = difference.difference;
-  const std::string size = text("%.*f", digits, std::abs(d.mean)) + unit + (d.mean < 0 ? " lower" : " higher");
+  const std::string size = text("%.*f", digits, std::abs(d.mean)) + unit +
+                           (d.mean == 0  ? " apart"
+                            : d.mean < 0 ? " lower"
+                                         : " higher");
   if (!d.has_interval()) return size + " (one seed: no interval)";
   const std::string p = difference.probability < 1e-4 ? "p < 0.0001" : text("p = %.*g", 2, difference.probability);
   const std::string basis =
       text("95 %% interval %+.*f to %+.*f, ", digits, d.mean - d.half_width, digits, d.mean + d.half_width) +
       counted(d.count, "seed") + ", " + p;
-  return d.differs_from_zero() ? size + " (" + basis + ")" : "no difference seen (" + basis + ")";
+  if (d.differs_from_zero()) return size + " (" + basis + ")";
+  return text("no difference seen: %+.*f", digits, d.mean) + unit + " (" + basis + ")";
 }
 
 std::string plain_tables(const run_folder& folder) {
@@ -142,15 +147,15 @@ std::string plain_tables(const run_folder& folder) {
       for (const group& g : groups) {
         const group* const reference = reference_of(g);
         if (reference == nullptr || reference == &g) continue;
-        const auto of_bits = compare(g, *reference, bits_per_byte),
-                   of_information = compare(g, *reference, information);
-        const std::string name = g.pool + ", " + counted(static_cast<std::size_t>(g.ranks), "rank") + ": ";
-        if (!of_bits) {
-          found += name + "no seed in common\n";
+        const std::string name = g.pool + ", " + counted(static_cast<std::size_t>(g.ranks), "rank");
+        const auto bits = compare(g, *reference, bits_per_byte);
+        if (!bits) {
+          found += name + ": no seed in common\n";
           continue;
         }
-        found += name + "bits per byte " + sentence_of(*of_bits, 4) + "; information " +
-                 sentence_of(*of_information, 3) + "\n";
+        found += name + "\n  bits per byte      " + sentence_of(*bits, 4) +  //
+                 "\n  information        " + sentence_of(*compare(g, *reference, information), 3) +
+                 "\n  largest frequency  " + sentence_of(*compare(g, *reference, largest_frequency), 3) + "\n";
       }
       if (!found.empty()) s += "\n" + title + "\n" + found;
     };
