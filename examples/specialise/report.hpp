@@ -2,7 +2,7 @@
 // The report of a folder of runs: one HTML file with its pictures inside.
 #pragma once
 
-#include "run_logs.hpp"
+#include "read_runs.hpp"
 
 #include <filesystem>
 #include <string>

@@ -2,7 +2,7 @@
 // Runs by pool and ranks, compared with the global pool and with one rank.
 #pragma once
 
-#include "run_logs.hpp"
+#include "read_runs.hpp"
 #include "statistics.hpp"
 
 #include <functional>

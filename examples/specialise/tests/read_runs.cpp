@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "run_logs.hpp"
+#include "read_runs.hpp"
 
 #include <support/catch.hpp>
 
@@ -29,7 +29,7 @@ std::string replaced(std::string text, const std::string& what, const std::strin
 
 }  // namespace
 
-TEST_CASE("a log is read back", "[specialise][run_logs]") {
+TEST_CASE("a log is read back", "[specialise][read_runs]") {
   const logged_run run = parse_run(text_of("global-s2-r1.jsonl"));
   CHECK(run.name == "global-s2-r1");
   CHECK(run.pool == "global");
@@ -53,7 +53,7 @@ TEST_CASE("a log is read back", "[specialise][run_logs]") {
   CHECK_FALSE(run.settings.contains("seed"));
 }
 
-TEST_CASE("lines that a resumed run wrote again replace the first", "[specialise][run_logs]") {
+TEST_CASE("lines that a resumed run wrote again replace the first", "[specialise][read_runs]") {
   const std::string text = text_of("global-s1-r1.jsonl");
   const std::string again =
       replaced(text, "{\"done\"",
@@ -63,7 +63,7 @@ TEST_CASE("lines that a resumed run wrote again replace the first", "[specialise
   CHECK(parse_run(again).tokens_per_second == 3000);
 }
 
-TEST_CASE("a damaged log is refused with the line", "[specialise][run_logs]") {
+TEST_CASE("a damaged log is refused with the line", "[specialise][read_runs]") {
   const std::string good = text_of("global-s1-r1.jsonl");
   CHECK_THROWS_WITH(parse_run(""), "empty");
   CHECK_THROWS_WITH(parse_run("{\"step\":1}\n"), "line 1: the first line is not of a run");
@@ -78,11 +78,13 @@ TEST_CASE("a damaged log is refused with the line", "[specialise][run_logs]") {
   CHECK_THROWS_WITH(parse_run(replaced(good, "[[[16, 0], [0, 16]]]", "[]")), "line 6: counts has 0 layers, expected 1");
   CHECK_THROWS_WITH(parse_run(replaced(good, "\"layers\": 1", "\"layers\": 0")), contains("line 1: it has 0 layers"));
   CHECK_THROWS_WITH(parse_run(replaced(good, "{\"done\"", "{\"dome\"")), "not finished, at step 20 of 20");
+  CHECK_THROWS_WITH(parse_run(text_of("4x-s1-r1.jsonl") + "{\"refused\": \"the loss is not finite\"}\n"),
+                    "not finished, at step 10 of 20: the loss is not finite");
   CHECK_THROWS_WITH(parse_run(replaced(good, "\"steps\": 20", "\"steps\": 30")),
                     "done, but without a validation at step 30");
 }
 
-TEST_CASE("a folder gives its finished runs of one kind and says what it left out", "[specialise][run_logs]") {
+TEST_CASE("a folder gives its finished runs of one kind and says what it left out", "[specialise][read_runs]") {
   const run_folder read = read_runs(folder);
   std::vector<std::string> names;
   for (const logged_run& run : read.runs) names.push_back(run.name);
@@ -94,7 +96,7 @@ TEST_CASE("a folder gives its finished runs of one kind and says what it left ou
   CHECK(read.skipped[2] == "16x-s1-r1: model is 8, most runs here have 4");
 }
 
-TEST_CASE("a run that is there twice counts once", "[specialise][run_logs]") {
+TEST_CASE("a run that is there twice counts once", "[specialise][read_runs]") {
   const auto copy = std::filesystem::temp_directory_path() / "headgate_specialise_twice";
   std::filesystem::remove_all(copy);
   std::filesystem::create_directories(copy);
@@ -106,7 +108,7 @@ TEST_CASE("a run that is there twice counts once", "[specialise][run_logs]") {
   std::filesystem::remove_all(copy);
 }
 
-TEST_CASE("a folder without logs is refused", "[specialise][run_logs]") {
+TEST_CASE("a folder without logs is refused", "[specialise][read_runs]") {
   CHECK_THROWS_WITH(read_runs("nowhere"), contains("nowhere: cannot be read: "));
   CHECK_THROWS_WITH(read_runs(folder.parent_path()), contains("has no run, a file NAME.jsonl"));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "run_logs.hpp"
+#include "read_runs.hpp"
 
 #include <algorithm>
 #include <array>
@@ -143,6 +143,7 @@ logged_run parse_run(const std::string& text) {
   std::map<std::int64_t, logged_step> steps;
   std::map<std::int64_t, logged_validation> validations;
   bool begun = false, done = false;
+  std::string refusal;
   std::istringstream lines(text);
   std::string line;
   for (std::size_t number = 1; std::getline(lines, line); ++number) {
@@ -162,6 +163,8 @@ logged_run parse_run(const std::string& text) {
         steps.insert_or_assign(
             said.at("step").get<std::int64_t>(),
             logged_step{mean_of(balance), finite(said.at("tokens_per_second"), "tokens_per_second")});
+      } else if (said.contains("refused")) {
+        said.at("refused").get_to(refusal);
       } else if (said.contains("done")) {
         said.at("done").at("seconds").get_to(run.seconds);
         said.at("done").at("weights_checksum").get_to(run.weights_checksum);
@@ -175,7 +178,9 @@ logged_run parse_run(const std::string& text) {
     }
   }
   if (!begun) refuse_run("empty");
-  if (!done) refuse_run("not finished, at step ", steps.empty() ? 0 : steps.rbegin()->first, " of ", run.steps);
+  if (!done)
+    refuse_run("not finished, at step ", steps.empty() ? 0 : steps.rbegin()->first, " of ", run.steps,
+               refusal.empty() ? "" : ": " + refusal);
   if (validations.empty() || validations.rbegin()->first != run.steps)
     refuse_run("done, but without a validation at step ", run.steps);
   for (auto& [step, validation] : validations) run.validations.push_back(std::move(validation));
