@@ -46,7 +46,7 @@ struct settings {
   std::uint64_t seed = 1;
   balance_pool pool;
 
-  double rate = 3e-3;    // AdamW's at the peak, then a cosine down to a tenth
+  double rate = 8e-3;    // AdamW's at the peak, then a cosine down to a tenth
   double warmup = 0.05;  // share of the steps
   double weight_decay = 1e-2;
   double clip = 1.0;       // of the gradient's norm
