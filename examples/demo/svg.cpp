@@ -1,34 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "svg.hpp"
 
+#include <drawing/svg.hpp>
+
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdarg>
-#include <cstdio>
 
 namespace demo::svg {
 
 namespace {
 
-constexpr double width = 720, left = 62, right = 112, top = 14, bottom = 46;  // pixels; margins hold axes and labels
+using drawing::label, drawing::open, drawing::rotated, drawing::text, drawing::width;
 
-/// A picture of the given height; pictures scale with the page.
-std::string open(double height, const char* title) {
-  return text("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">\n",
-              width, height, title);
-}
-
-std::string label(double x, double y, const char* kind, const std::string& what) {
-  return text("<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">%s</text>\n", x, y, kind, what.c_str());
-}
+constexpr double left = 62, right = 112, top = 14, bottom = 46;  // pixels; margins hold axes and labels
 
 /// The horizontal axis of epochs, with about five round numbers.
 std::string epoch_axis(std::size_t epochs, double y0) {
   const double plot = width - left - right;
   const double last = static_cast<double>(epochs);
-  const double raw = last / 5, power = std::pow(10, std::floor(std::log10((std::max)(raw, 1.0))));
-  const double step = power * (raw / power >= 5 ? 5 : raw / power >= 2 ? 2 : 1);
+  const double step = drawing::round_step((std::max)(last, 5.0));
   std::string s;
   for (double epoch = 0; epoch <= last; epoch += step)
     s += label(left + plot * epoch / last, y0 + 18, "tick middle", text("%g", epoch));
@@ -43,41 +33,7 @@ double mean_loss(const run_record& run, std::size_t e) {
   return std::exp(sum / static_cast<double>(2 * reach + 1));
 }
 
-std::string rotated(double x, double y, const std::string& what) {
-  return text("<text transform=\"translate(%.1f %.1f) rotate(-90)\" class=\"axis middle\">%s</text>\n", x, y,
-              what.c_str());
-}
-
 }  // namespace
-
-std::string text(const char* format, ...) {
-  std::va_list arguments, again;
-  va_start(arguments, format);
-  va_copy(again, arguments);
-  std::string result(static_cast<std::size_t>(std::vsnprintf(nullptr, 0, format, arguments)), '\0');
-  std::vsnprintf(result.data(), result.size() + 1, format, again);
-  va_end(again);
-  va_end(arguments);
-  return result;
-}
-
-std::string style() {
-  constexpr std::array<const char*, 8> hues{"#4269d0", "#efb118", "#ff725c", "#6cc5b0",
-                                            "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5"};
-  std::string s =
-      "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#24292f}"
-      ".tick{font-size:12px;fill:#57606a}.axis{font-size:13px}.cell{font-size:12px}.key{font-size:12.5px}"
-      ".middle{text-anchor:middle}.end{text-anchor:end}"
-      ".grid{stroke:#d8dee4;stroke-width:1}.even{stroke:#24292f;stroke-width:1.2;stroke-dasharray:4 4;fill:none}"
-      ".line{fill:none;stroke-width:2;stroke-linejoin:round}.faint{stroke-width:1;stroke-opacity:.3}.band{stroke:#fff;"
-      "stroke-width:1}"
-      ".paper{fill:#fff}.empty{fill:#f1f3f5}.heat{fill:#1f5fbf}.on{fill:#fff}";
-  for (std::size_t i = 0; i < hues.size(); ++i) s += text(".l%zu{stroke:%s}.f%zu{fill:%s}", i, hues[i], i, hues[i]);
-  s += "@media (prefers-color-scheme:dark){text{fill:#e6edf3}.tick{fill:#9da7b1}.grid{stroke:#30363d}"
-       ".even{stroke:#e6edf3}.band{stroke:#0d1117}.paper{fill:#0d1117}.empty{fill:#161b22}.heat{fill:#58a6ff}"
-       ".on{fill:#0d1117}}";
-  return s;
-}
 
 std::string loss_curves(const std::vector<run_record>& runs) {
   constexpr double height = 330;
@@ -173,7 +129,7 @@ std::string heat_map(const run_record& mixture, bool standalone) {
 
   std::string s = open(height, "Share of each digit's assignments that an expert gets");
   if (standalone)
-    s += "<style>" + style() + "</style>\n" +
+    s += "<style>" + drawing::style() + "</style>\n" +
          text("<rect width=\"%g\" height=\"%g\" class=\"paper\"/>\n", width, height);
   s += rotated(16, head + row * static_cast<double>(shares.size()) / 2, "digit");
   for (std::size_t e = 0; e < experts; ++e)
@@ -184,11 +140,7 @@ std::string heat_map(const run_record& mixture, bool standalone) {
     for (std::size_t e = 0; e < experts; ++e) {
       const double x = left + column * static_cast<double>(e);
       const double strength = shares[d][e] / most;
-      const char* const box =
-          "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"3\" class=\"%s\" "
-          "fill-opacity=\"%.3f\"/>\n";
-      s += text(box, x + 1, y + 1, column - 2, row - 2, "empty", 1.0);
-      s += text(box, x + 1, y + 1, column - 2, row - 2, "heat", strength);
+      s += drawing::heat_cell(x, y, column, row, strength);
       s += label(x + column / 2, y + row / 2 + 4, strength > 0.55 ? "cell middle on" : "cell middle",
                  text("%.0f %%", 100 * shares[d][e]));
     }

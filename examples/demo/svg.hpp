@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The three pictures of the report as SVG elements. Colours and fonts come from the classes of `style`.
+// The three pictures of the report as SVG elements.
 #pragma once
 
 #include "runs.hpp"
@@ -8,12 +8,6 @@
 #include <vector>
 
 namespace demo::svg {
-
-/// printf into a string.
-[[nodiscard]] std::string text(const char* format, ...) __attribute__((format(printf, 1, 2)));
-
-/// The style sheet of all pictures, light and dark.
-[[nodiscard]] std::string style();
 
 /// Training loss by epoch on a logarithmic axis, a line for each run.
 [[nodiscard]] std::string loss_curves(const std::vector<run_record>& runs);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "terminal.hpp"
 
+#include <drawing/svg.hpp>
+
 #include <unistd.h>  // isatty
 
 #include <algorithm>
@@ -39,13 +41,6 @@ std::string coloured(double share, double most) {
 
 }  // namespace
 
-std::string grouped(double number) {
-  std::string digits = std::to_string(std::llround(number));
-  for (auto place = static_cast<std::ptrdiff_t>(digits.size()) - 3; place > 0; place -= 3)
-    digits.insert(static_cast<std::size_t>(place), 1, ' ');
-  return digits;
-}
-
 bool fancy_output() {
   static const bool fancy = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
   return fancy;
@@ -76,9 +71,9 @@ void print_table(const std::vector<run_record>& runs, const char* accuracy_of) {
   std::printf("%-20s %10s %10s %10s %11s %11s\n", "", "accuracy", "active", "total", "training", "inference");
   for (const run_record& run : runs)
     std::printf("%s%-20s %10.4f%s %10s %10s %11s %11s\n", fancy ? "\x1b[1m" : "", run.name.c_str(), run.accuracy,
-                fancy ? "\x1b[0m" : "", grouped(static_cast<double>(run.active_parameters)).c_str(),
-                grouped(static_cast<double>(run.total_parameters)).c_str(), grouped(run.training_rate).c_str(),
-                grouped(run.inference_rate).c_str());
+                fancy ? "\x1b[0m" : "", drawing::grouped(static_cast<double>(run.active_parameters)).c_str(),
+                drawing::grouped(static_cast<double>(run.total_parameters)).c_str(),
+                drawing::grouped(run.training_rate).c_str(), drawing::grouped(run.inference_rate).c_str());
 }
 
 void print_specialisation(const run_record& mixture) {

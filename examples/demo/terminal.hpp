@@ -14,9 +14,6 @@ namespace demo {
 /// Whether standard output is a terminal that wants colours (NO_COLOR is honoured, see no-color.org).
 [[nodiscard]] bool fancy_output();
 
-/// 1234567 as "1 234 567".
-[[nodiscard]] std::string grouped(double number);
-
 /// One run's line: a bar with loss, accuracy and seconds left that is redrawn in place, or a plain line at every tenth
 /// of the epochs.
 class progress {

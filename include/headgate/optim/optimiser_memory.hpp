@@ -51,19 +51,34 @@ class optimiser_memory {
   /// One step: calls change(name, w, dw, moments) for each parameter, `moments` being (Moments x w.size()).
   template <class Walk, class Change>
   void step(const char* owner, Walk& walk, const Change& change) {
-    if (steps_ == 0) slots_.clear();  // nothing is remembered yet, and a refused first step may have left slots
+    check_walk(owner, walk);
     index visited = 0;
-    walk([&](std::string_view name, auto& w, const auto& dw) { check(owner, visited++, name, w, dw); });
-    if (visited != slots_.size())
-      refuse(owner, ": the walk visits ", visited, " parameters, at the first step it visited ", slots_.size());
-
-    visited = 0;
     walk([&](std::string_view name, auto& w, const auto& dw) {
       const index here = visited++;
       check(owner, here, name, w, dw);  // again: a walk that is not the same twice must not write out of bounds
       change(name, w, dw, moments_of<typename std::remove_cvref_t<decltype(w)>::Scalar>(slots_[here]).data());
     });
     ++steps_;
+  }
+
+  /// Calls f(name, moments) for each parameter that `walk` visits, `moments` being a view (Moments x w.size()) of T or
+  /// double: what a checkpoint holds beside the parameters. Before the first step they are zeros, to be filled; `resume_at`
+  /// says how many steps they stand for.
+  template <class Walk, class F>
+  void for_each_moment(Walk&& walk, F&& f) {
+    check_walk("optimiser_memory::for_each_moment", walk);
+    index visited = 0;
+    walk([&](std::string_view name, auto& w, const auto&) {
+      f(name, moments_of<typename std::remove_cvref_t<decltype(w)>::Scalar>(slots_[visited++]).block());
+    });
+  }
+
+  /// Goes on as after so many steps, with the moments that are there. 0 forgets them.
+  void resume_at(index steps) {
+    if (steps < 0) refuse("optimiser_memory::resume_at: steps is ", steps, ", it must be at least 0");
+    if (steps > 0 && slots_.empty())
+      refuse("optimiser_memory::resume_at: steps is ", steps, ", but there are no moments; fill them first");
+    steps_ = steps;
   }
 
  private:
@@ -85,6 +100,16 @@ class optimiser_memory {
       return one.moments;
     else
       return one.wide_moments;
+  }
+
+  /// Refuses a walk that differs from the first step's; makes zeros for it if there was none.
+  template <class Walk>
+  void check_walk(const char* owner, Walk& walk) {
+    if (steps_ == 0) slots_.clear();  // nothing is remembered yet, and a refused first step may have left slots
+    index visited = 0;
+    walk([&](std::string_view name, auto& w, const auto& dw) { check(owner, visited++, name, w, dw); });
+    if (visited != slots_.size())
+      refuse(owner, ": the walk visits ", visited, " parameters, at the first step it visited ", slots_.size());
   }
 
   template <class W, class G>

@@ -193,3 +193,55 @@ TEST_CASE("An optimiser's memory refuses a parameter whose elements have become 
                     "test::step: parameter 'w' has elements of 8 bytes, at the first step it had others");
   CHECK(memory.steps() == 1);
 }
+
+TEST_CASE("An optimiser's moments can be read, put into a fresh memory and gone on with", "[optim][optimiser_memory]") {
+  list l;
+  l.add("up", 2, 3);
+  l.add("bias", 1, 3);
+  hg::optimiser_memory<double, 2> memory;
+  count_down(memory, l);
+  count_down(memory, l);
+
+  list copy = l;
+  std::vector<hg::matrix<double>> kept;
+  std::vector<std::string> names;
+  memory.for_each_moment(l.walk(), [&](std::string_view name, hg::view<double> moments) {
+    names.emplace_back(name);
+    kept.emplace_back(hg::map_of(moments));
+  });
+  CHECK(names == std::vector<std::string>{"up", "bias"});
+  CHECK(kept[0].rows() == 2);
+  CHECK(kept[0].cols() == 6);
+  CHECK((kept[0].row(0).array() == 2.0).all());
+  CHECK((kept[0].row(1).array() == 0.0).all());
+
+  hg::optimiser_memory<double, 2> fresh;
+  std::size_t next = 0;
+  fresh.for_each_moment(copy.walk(), [&](std::string_view, hg::view<double> moments) {
+    CHECK((hg::map_of(moments).array() == 0.0).all());
+    hg::map_of(moments) = kept[next++];
+  });
+  CHECK(fresh.steps() == 0);
+  fresh.resume_at(memory.steps());
+  CHECK(fresh.steps() == 2);
+  count_down(memory, l);
+  count_down(fresh, copy);
+  CHECK(fresh.steps() == 3);
+  for (std::size_t i = 0; i < l.parameters.size(); ++i) CHECK(copy.parameters[i].w == l.parameters[i].w);
+}
+
+TEST_CASE("An optimiser's moments are those of the first step's parameters and of no other walk",
+          "[optim][optimiser_memory]") {
+  list l;
+  l.add("up", 2, 3);
+  hg::optimiser_memory<double, 2> memory;
+  CHECK_THROWS_WITH(memory.resume_at(1), contains("steps is 1, but there are no moments"));
+  CHECK_THROWS_WITH(memory.resume_at(-1), contains("steps is -1, it must be at least 0"));
+  count_down(memory, l);
+  l.add("down", 3, 2);
+  hg::index visits = 0;
+  CHECK_THROWS_WITH(memory.for_each_moment(l.walk(), [&](std::string_view, hg::view<double>) { ++visits; }),
+                    contains("the walk visits 'down' (3 x 2) after the 1 parameters of the first step"));
+  CHECK(visits == 0);
+  CHECK(memory.steps() == 1);
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The same experiment with ranks that are processes: mpirun -n 4 headgate_specialise_mpi --out DIR ...
+#include "program.hpp"
+#include "rank_training.hpp"
+
+#include <headgate/communicators/mpi_ranks.hpp>
+
+int main(int count, char** arguments) {
+  using namespace specialise;
+  int status = 0;
+  const int ended = hg::run_mpi_ranks(count, arguments, [&](hg::mpi_rank& rank) {
+    std::optional<options> chosen = parse_command_line(count, arguments, status);
+    if (!chosen) return;
+    chosen->ranks = rank.size();
+    run_program(*chosen, rank.rank() == 0, [&](const settings& how, const text& data, const watcher& watch) {
+      train_rank(how, data, chosen->out, rank, watch);
+    });
+  });
+  return status != 0 ? status : ended;
+}

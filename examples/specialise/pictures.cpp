@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pictures.hpp"
+
+#include <drawing/svg.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
+
+namespace specialise {
+
+namespace {
+
+using drawing::label, drawing::text, drawing::width;
+
+constexpr double left = 74, right = 112, top = 14, bottom = 46;  // margins hold axes and labels
+
+/// Hues that neighbours in a list are told apart by.
+std::size_t hue(std::size_t number) {
+  constexpr std::array<std::size_t, 8> order{0, 1, 2, 4, 6, 5, 3, 7};
+  return order[number % order.size()];
+}
+
+/// A linear scale from values to pixels.
+struct scale {
+  double low = 0, high = 1, from = 0, to = 1;
+
+  [[nodiscard]] double operator()(double value) const { return from + (to - from) * (value - low) / (high - low); }
+};
+
+/// Values of one line by step, with the half height of its band (0: none).
+struct curve {
+  std::string name;
+  std::size_t colour = 0;
+  std::vector<double> x, y, half;
+};
+
+/// Horizontal lines at round numbers, labelled at `x0`.
+std::string value_grid(const scale& y, double x0, double x1, bool sign = false) {
+  const double step = drawing::round_step(1.7 * (y.high - y.low));  // five to eight lines
+  const int digits = static_cast<int>((std::max)(0.0, -std::floor(std::log10(step) + 1e-9)));
+  std::string s;
+  for (double at = std::ceil(y.low / step - 1e-9); at * step <= y.high + 1e-9 * step; ++at) {
+    const double value = at == 0 ? 0 : at * step;
+    s += text("<line x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\" class=\"grid\"/>\n", x0, x1, y(value), y(value));
+    s += label(x0 - 8, y(value) + 4, "tick end", text(sign && value != 0 ? "%+.*f" : "%.*f", digits, value));
+  }
+  return s;
+}
+
+std::string line_chart(const std::vector<curve>& curves, const char* title, const std::string& axis, bool around_zero) {
+  constexpr double height = 320;
+  double low = around_zero ? 0 : std::numeric_limits<double>::max(), high = around_zero ? 0 : -low, last = 1;
+  for (const curve& c : curves) last = (std::max)(last, c.x.back());
+  // The first steps fall from 8 bits a byte and would flatten the rest: what is seen begins at a fifth of the steps.
+  for (const curve& c : curves)
+    for (std::size_t i = 0; i < c.x.size(); ++i) {
+      if (c.x[i] * 5 < last && i + 1 < c.x.size()) continue;
+      low = (std::min)(low, c.y[i] - c.half[i]);
+      high = (std::max)(high, c.y[i] + c.half[i]);
+    }
+  const double air = high > low ? 0.05 * (high - low) : 0.01;
+  const scale x{0, last, left, width - right}, y{low - air, high + air, height - bottom, top};
+
+  std::string s = drawing::open(height, title);
+  s += text("<clipPath id=\"%s\"><rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\"/></clipPath>\n",
+            around_zero ? "differences" : "curves", left, top, width - left - right, height - top - bottom);
+  s += value_grid(y, left, width - right, around_zero);
+  const double step = drawing::round_step(last);
+  for (double at = 0; at <= last * (1 + 1e-9); at += step)
+    s += label(x(at), height - bottom + 18, "tick middle", text("%g", at));
+  s += label((left + width - right) / 2, height - bottom + 38, "axis middle", "step");
+  s += drawing::rotated(14, (top + height - bottom) / 2, axis);
+  if (around_zero)
+    s += text("<line x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\" class=\"even\"/>\n", left, width - right, y(0), y(0));
+  s += text("<g clip-path=\"url(#%s)\">\n", around_zero ? "differences" : "curves");
+  for (const curve& c : curves) {
+    s += text("<polygon class=\"f%zu\" fill-opacity=\".16\" points=\"", hue(c.colour));
+    for (std::size_t i = 0; i < c.x.size(); ++i) s += text("%.1f,%.1f ", x(c.x[i]), y(c.y[i] + c.half[i]));
+    for (std::size_t i = c.x.size(); i-- > 0;) s += text("%.1f,%.1f ", x(c.x[i]), y(c.y[i] - c.half[i]));
+    s += "\"/>\n";
+  }
+  for (const curve& c : curves) {
+    s += text("<polyline class=\"line l%zu\" points=\"", hue(c.colour));
+    for (std::size_t i = 0; i < c.x.size(); ++i) s += text("%.1f,%.1f ", x(c.x[i]), y(c.y[i]));
+    s += text("\"><title>%s</title></polyline>\n", c.name.c_str());
+  }
+  s += "</g>\n";
+  // Names at the right, beside the ends of their lines but never over each other.
+  std::vector<std::size_t> order(curves.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t i) { return y(curves[i].y.back()); });
+  std::vector<double> places;
+  for (const std::size_t i : order)
+    places.push_back((std::max)(y(curves[i].y.back()), places.empty() ? top + 6 : places.back() + 17));
+  for (std::size_t n = places.size(), limit = 0; n-- > 0; ++limit)  // push back up what fell out below
+    places[n] = (std::min)(places[n], height - bottom - 2 - 17 * static_cast<double>(limit));
+  for (std::size_t n = 0; n < order.size(); ++n) {
+    const curve& c = curves[order[n]];
+    s += text("<path class=\"line l%zu\" d=\"M%g %.1fL%g %.1fL%g %.1f\" stroke-opacity=\".7\"/>\n", hue(c.colour),
+              width - right + 2, y(c.y.back()), width - right + 12, places[n], width - right + 22, places[n]);
+    s += label(width - right + 27, places[n] + 4, "key", c.name);
+  }
+  return s + "</svg>\n";
+}
+
+/// The validations that all runs of the group have, by step.
+std::vector<std::int64_t> common_steps(const std::vector<const logged_run*>& runs) {
+  std::map<std::int64_t, std::size_t> seen;
+  for (const logged_run* run : runs)
+    for (const logged_validation& v : run->validations) ++seen[v.step];
+  std::vector<std::int64_t> steps;
+  for (const auto& [step, count] : seen)
+    if (count == runs.size()) steps.push_back(step);
+  return steps;
+}
+
+figure bits_at(std::int64_t step) {
+  return [step](const logged_run& run) {
+    for (const logged_validation& v : run.validations)
+      if (v.step == step) return v.bpb;
+    return std::nan("");
+  };
+}
+
+std::vector<std::vector<double>> shares_of(const domain_counts& counts) {
+  std::vector<std::vector<double>> shares = counts;
+  for (auto& row : shares) {
+    const double sum = std::accumulate(row.begin(), row.end(), 0.0);
+    for (double& share : row) share = sum > 0 ? share / sum : 0;
+  }
+  return shares;
+}
+
+/// Experts by the domain that gives them the largest share, within it the largest share first.
+std::vector<std::size_t> by_main_domain(const std::vector<std::vector<double>>& shares) {
+  const std::size_t experts = shares.front().size();
+  std::vector<std::size_t> order(experts), main(experts);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t e = 0; e < experts; ++e)
+    for (std::size_t d = 1; d < shares.size(); ++d)
+      if (shares[d][e] > shares[main[e]][e]) main[e] = d;
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+    return main[a] != main[b] ? main[a] < main[b] : shares[main[a]][a] > shares[main[b]][b];
+  });
+  return order;
+}
+
+}  // namespace
+
+std::string validation_curves(const std::vector<group>& groups) {
+  std::vector<curve> curves;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    curve c{groups[g].pool, g, {}, {}, {}};
+    for (const std::int64_t step : common_steps(groups[g].runs)) {
+      const estimate e = estimate_of(groups[g], bits_at(step));
+      c.x.push_back(static_cast<double>(step));
+      c.y.push_back(e.mean);
+      c.half.push_back(e.has_interval() ? e.deviation : 0);
+    }
+    curves.push_back(std::move(c));
+  }
+  return line_chart(curves, "Validation bits per byte by step", "bits per byte", false);
+}
+
+std::string difference_curves(const std::vector<group>& groups, const group& reference) {
+  std::vector<curve> curves;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g].pool == reference.pool && groups[g].ranks == reference.ranks) continue;
+    curve c{groups[g].pool, g, {}, {}, {}};
+    std::vector<const logged_run*> both = groups[g].runs;
+    both.insert(both.end(), reference.runs.begin(), reference.runs.end());
+    for (const std::int64_t step : common_steps(both)) {
+      const auto d = compare(groups[g], reference, bits_at(step));
+      if (!d) break;
+      c.x.push_back(static_cast<double>(step));
+      c.y.push_back(d->difference.mean);
+      c.half.push_back(d->difference.has_interval() ? d->difference.half_width : 0);
+    }
+    if (!c.x.empty()) curves.push_back(std::move(c));
+  }
+  if (curves.empty()) return "";
+  return line_chart(curves, "Difference to the global pool by step", "bits per byte more than global", true);
+}
+
+std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& panels) {
+  constexpr double height = 280, gap = 74, head = 40;
+  const auto count = static_cast<double>(panels.size());
+  const double panel_width = (width - 8 - gap * count) / count;
+  std::string s = drawing::open(height, "Figures by pool");
+  for (std::size_t p = 0; p < panels.size(); ++p) {
+    const double x0 = gap + (panel_width + gap) * static_cast<double>(p) - 12, x1 = x0 + panel_width;
+    double low = std::numeric_limits<double>::max(), high = -low;
+    for (const group& g : groups) {
+      const estimate e = estimate_of(g, panels[p].what);
+      const double half = e.has_interval() ? e.half_width : 0;
+      low = (std::min)(low, e.mean - half);
+      high = (std::max)(high, e.mean + half);
+      for (const logged_run* run : g.runs) {
+        low = (std::min)(low, panels[p].what(*run));
+        high = (std::max)(high, panels[p].what(*run));
+      }
+    }
+    const double air = high > low ? 0.08 * (high - low) : 0.01;
+    const scale y{low - air, high + air, height - bottom + 12, head};
+    s += label(x0, head - 20, "axis", panels[p].title);
+    s += value_grid(y, x0, x1);
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const double x = x0 + panel_width * (static_cast<double>(g) + 0.5) / static_cast<double>(groups.size());
+      const estimate e = estimate_of(groups[g], panels[p].what);
+      if (e.has_interval())
+        s += text("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" class=\"line l%zu\"/>\n", x, x,
+                  y(e.mean - e.half_width), y(e.mean + e.half_width), hue(g));
+      s += text("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" class=\"line l%zu\"><title>%s</title></line>\n",
+                x - 11, x + 11, y(e.mean), y(e.mean), hue(g), with_interval(e, panels[p].digits).c_str());
+      for (const logged_run* run : groups[g].runs)
+        s += text(
+            "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" class=\"f%zu\" fill-opacity=\".55\"><title>seed %llu: "
+            "%.*f</title></circle>\n",
+            x, y(panels[p].what(*run)), hue(g), static_cast<unsigned long long>(run->seed), panels[p].digits,
+            panels[p].what(*run));
+      s += label(x, height - 16, "tick middle", groups[g].pool);
+    }
+  }
+  return s + "</svg>\n";
+}
+
+double largest_share(const logged_run& run) {
+  double most = 0;
+  for (const domain_counts& layer : run.last().counts)
+    for (const auto& row : shares_of(layer)) most = (std::max)(most, *std::ranges::max_element(row));
+  return most;
+}
+
+std::string expert_maps(const logged_run& run, double most) {
+  constexpr double row = 19, head = 26, names = 74, gap = 20, foot = 6;
+  const std::size_t layers = run.last().counts.size(), side = (std::min)(layers, std::size_t{2});
+  const double map_width = (width - names - gap * static_cast<double>(side - 1)) / static_cast<double>(side);
+  const double map_height = head + row * static_cast<double>(run.domains.size()) + foot;
+  std::string s = drawing::open(map_height * static_cast<double>((layers + side - 1) / side), "Domain by expert");
+  for (std::size_t l = 0; l < layers; ++l) {
+    const auto shares = shares_of(run.last().counts[l]);
+    const auto order = by_main_domain(shares);
+    const double column = map_width / static_cast<double>(order.size());
+    const double x0 = names + (map_width + gap) * static_cast<double>(l % side);
+    const double y0 = map_height * static_cast<double>(l / side) + head;
+    s += label(x0 + 1, y0 - 9, "tick",
+               text("layer %zu: %.2f bits of information, largest share %.0f %%", l + 1, run.last().information[l],
+                    100 * run.last().largest_frequency[l]));
+    for (std::size_t d = 0; d < shares.size(); ++d) {
+      const double y = y0 + row * static_cast<double>(d);
+      if (l % side == 0) s += label(names - 10, y + row / 2 + 4, "tick end", run.domains[d]);
+      for (std::size_t c = 0; c < order.size(); ++c) {
+        const double share = shares[d][order[c]];
+        s += text("<g><title>%s, expert %zu: %.1f %%</title>", run.domains[d].c_str(), order[c], 100 * share);
+        s += drawing::heat_cell(x0 + column * static_cast<double>(c), y, column, row, (std::min)(1.0, share / most)) +
+             "</g>\n";
+      }
+    }
+  }
+  return s + "</svg>\n";
+}
+
+}  // namespace specialise

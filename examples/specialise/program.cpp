@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "program.hpp"
+
+#include "domains.hpp"
+#include "report.hpp"
+#include "terminal.hpp"
+
+#include <headgate/core/error.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <filesystem>
+
+namespace specialise {
+
+namespace {
+
+/// "1-3,7": 1, 2, 3, 7.
+std::vector<std::uint64_t> parse_seeds(const std::string& list) {
+  std::vector<std::uint64_t> seeds;
+  const auto bad = [&] { hg::refuse("--seeds is '", list, "', expected numbers and ranges such as 1-3,7"); };
+  std::size_t at = 0;
+  const auto number = [&] {
+    std::uint64_t value = 0;
+    const std::size_t begin = at;
+    for (; at < list.size() && list[at] >= '0' && list[at] <= '9' && at - begin < 9; ++at)
+      value = 10 * value + static_cast<std::uint64_t>(list[at] - '0');
+    if (at == begin) bad();
+    return value;
+  };
+  while (true) {
+    const std::uint64_t first = number();
+    std::uint64_t last = first;
+    if (at < list.size() && list[at] == '-') ++at, last = number();
+    if (last < first || last - first > 1000) bad();
+    for (std::uint64_t seed = first; seed <= last; ++seed) seeds.push_back(seed);
+    if (at == list.size()) return seeds;
+    if (list[at++] != ',') bad();
+  }
+}
+
+/// Refuses a run that cannot be before the first begins.
+std::vector<settings> runs_of(const options& chosen) {
+  std::vector<settings> runs;
+  for (const std::uint64_t seed : parse_seeds(chosen.seeds))
+    for (const std::string& pool : chosen.pools) {
+      settings& how = runs.emplace_back(chosen.how);
+      check(how, chosen.ranks);  // the batch, which the pool divides
+      how.seed = seed;
+      how.pool = parse_pool(pool, how.micro_batches());
+      check(how, chosen.ranks);
+    }
+  return runs;
+}
+
+}  // namespace
+
+std::optional<options> parse_command_line(int count, char** arguments, int& status) {
+  options chosen;
+  settings& how = chosen.how;
+  CLI::App app{"Trains a small mixture-of-experts language model on several domains, once for each balance pool."};
+  app.option_defaults()->always_capture_default();
+  app.add_option("--data", chosen.data, "Folder of <domain>.txt");
+  app.add_option("--out", chosen.out, "Folder of logs, checkpoints and report.html; finished runs are skipped");
+  app.add_option("--seeds", chosen.seeds, "Such as 1-5 or 1,3");
+  app.add_option("--pools", chosen.pools, "micro, global, shuffled, buffer or a number of micro-batches")
+      ->delimiter(',');
+  app.add_option("--ranks", chosen.ranks, "Data-parallel ranks");
+  app.add_option("--steps", how.steps, "Optimiser steps");
+  app.add_option("--batch", how.batch, "Sequences of a step");
+  app.add_option("--micro", how.micro, "Sequences of a micro-batch");
+  app.add_option("--chunk", how.chunk, "Micro-batches that are computed together");
+  app.add_option("--sequence", how.sizes.sequence, "Bytes of a sequence");
+  app.add_option("--layers", how.sizes.layers, "Blocks");
+  app.add_option("--experts", how.sizes.experts, "Of a layer");
+  app.add_option("--k", how.sizes.k, "Experts that a byte meets");
+  app.add_option("--model", how.sizes.model, "Width");
+  app.add_option("--hidden", how.sizes.hidden, "Of an expert");
+  app.add_option("--taps", how.sizes.taps, "Bytes that the mixing sees");
+  app.add_option("--weight", how.weight, "Of the balance loss");
+  app.add_option("--router-z", how.router_z, "Weight of the router z-loss");
+  app.add_option("--rate", how.rate, "Of AdamW at the peak");
+  app.add_option("--warmup", how.warmup, "Share of the steps");
+  app.add_option("--weight-decay", how.weight_decay, "Of AdamW");
+  app.add_option("--clip", how.clip, "Norm of the gradient");
+  app.add_option("--log-every", how.log_every, "Steps");
+  app.add_option("--validate-every", how.validate_every, "Steps");
+  app.add_option("--checkpoint-every", how.checkpoint_every, "Steps");
+  app.add_option("--validation-sequences", how.validation_sequences, "Of each domain; 0: all");
+  CLI::App* const report =
+      app.add_subcommand("report", "Only reads the runs of --out, writes report.html and prints the table");
+  report->fallthrough();  // `report --out DIR`
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+      status = app.exit(error);
+    } else {
+      std::fprintf(stderr, "specialise: %s\n", error.what());
+      status = 1;
+    }
+    return std::nullopt;
+  }
+  chosen.only_report = report->parsed();
+  return chosen;
+}
+
+void run_program(const options& chosen, bool leads,
+                 const std::function<void(const settings&, const text&, const watcher&)>& train_one) {
+  if (!chosen.only_report) {
+    const std::vector<settings> runs = runs_of(chosen);
+    const text data = read_domains(chosen.data, chosen.how.sizes.sequence);
+    if (leads) std::filesystem::create_directories(chosen.out);
+    for (const settings& how : runs) {
+      progress line(run_name(how, chosen.ranks));
+      watcher watch;
+      watch.step = [&](const run_view& now) { line.show(now); };
+      watch.note = [&](const std::string& sentence) { line.note(sentence); };
+      train_one(how, data, watch);
+    }
+  }
+  if (!leads) return;
+  std::printf("\n%s", write_report(chosen.out).c_str());
+  std::printf("\nreport: %s\n",
+              std::filesystem::absolute(std::filesystem::path(chosen.out) / "report.html").string().c_str());
+}
+
+}  // namespace specialise

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The program around the runs, whatever the ranks are.
+#pragma once
+
+#include "settings.hpp"
+#include "training.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace specialise {
+
+struct options {
+  settings how;  // of every run, but for seed and pool
+  std::string data = "examples/specialise/data";
+  std::string out = "specialise-runs";
+  std::string seeds = "1-2";
+  std::vector<std::string> pools{"micro", "4", "16", "global", "shuffled"};
+  index ranks = 1;
+  bool only_report = false;
+};
+
+/// The command line. Nothing, and the program's status, if there is nothing to do after it (--help, a mistake).
+[[nodiscard]] std::optional<options> parse_command_line(int count, char** arguments, int& status);
+
+/// Trains every seed on every pool by `train_one(settings, text, watcher)` and writes the report. Only the rank that leads
+/// prints and writes it.
+void run_program(const options& chosen, bool leads,
+                 const std::function<void(const settings&, const text&, const watcher&)>& train_one);
+
+}  // namespace specialise

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the runs of a folder wrote down: OUT/<name>.jsonl, read back.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace specialise {
+
+/// The assignments of the validation text in one layer, (domains x experts).
+using domain_counts = std::vector<std::vector<double>>;
+
+struct logged_validation {
+  std::int64_t step = 0;
+  double bpb = 0;                         // bits per byte, all domains
+  std::vector<double> bpb_by_domain;      // (domains)
+  std::vector<double> information;        // (layers), bits between domain and expert
+  std::vector<double> largest_frequency;  // (layers), the largest share of a domain's assignments that one expert has
+  std::vector<domain_counts> counts;      // (layers)
+};
+
+/// A finished run.
+struct logged_run {
+  std::string name;
+  std::string pool;            // "micro", "4x", "global", "shuffled" ...
+  std::int64_t pool_size = 0;  // in micro-batches
+  std::uint64_t seed = 0;
+  std::int64_t ranks = 1;
+  std::vector<std::string> domains;
+  std::int64_t layers = 0, experts = 0, k = 0, steps = 0;
+  nlohmann::ordered_json settings;             // all that the run said of itself but for the five above
+  std::vector<logged_validation> validations;  // by step, the last one of the last step
+  double balance =
+      0;  // mean over layers and the last tenth of the logged steps: the loss over the global batch, 1 if even
+  double tokens_per_second = 0;  // mean of the logged steps
+  double seconds = 0;
+  std::string weights_checksum;
+
+  [[nodiscard]] const logged_validation& last() const { return validations.back(); }
+};
+
+struct run_folder {
+  std::vector<logged_run> runs;      // sorted by pool (micro, growing pools, global, then others), ranks and seed
+  std::vector<std::string> skipped;  // a sentence for each file that is no such run, with the reason
+};
+
+/// Reads all *.jsonl of a folder. Left out, with a sentence: what is unfinished, damaged, diverged, there twice, or run with
+/// other settings than most of the folder. A line that a resumed run wrote again replaces the first.
+/// Throws std::runtime_error if the folder cannot be read or holds no log at all.
+[[nodiscard]] run_folder read_runs(const std::filesystem::path& folder);
+
+/// One log, as the text of its file. Throws std::runtime_error with what is wrong with it.
+[[nodiscard]] logged_run parse_run(const std::string& text);
+
+}  // namespace specialise

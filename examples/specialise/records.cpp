@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "records.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace specialise {
+
+namespace {
+
+std::vector<std::vector<double>> shares_of(const std::vector<std::vector<index>>& counts) {
+  std::vector<std::vector<double>> shares;
+  for (const std::vector<index>& row : counts) {
+    const index total = std::accumulate(row.begin(), row.end(), index{0});
+    std::vector<double>& own = shares.emplace_back();
+    for (const index count : row)
+      own.push_back(static_cast<double>(count) / static_cast<double>(std::max(total, index{1})));
+  }
+  return shares;
+}
+
+}  // namespace
+
+double information_of(const std::vector<std::vector<index>>& counts) {
+  const auto shares = shares_of(counts);
+  const auto domains = static_cast<double>(shares.size());
+  std::vector<double> mean(shares.front().size());
+  for (const auto& row : shares)
+    for (std::size_t e = 0; e < row.size(); ++e) mean[e] += row[e] / domains;
+  double bits = 0;
+  for (const auto& row : shares)
+    for (std::size_t e = 0; e < row.size(); ++e)
+      if (row[e] > 0) bits += row[e] / domains * std::log2(row[e] / mean[e]);
+  return bits;
+}
+
+double largest_frequency_of(const std::vector<std::vector<index>>& counts) {
+  double largest = 0;
+  for (const auto& row : shares_of(counts)) largest = std::max(largest, *std::max_element(row.begin(), row.end()));
+  return largest;
+}
+
+}  // namespace specialise

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "terminal.hpp"
+
+#include <unistd.h>  // isatty
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace specialise {
+
+namespace {
+
+bool fancy_output() {
+  static const bool fancy = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  return fancy;
+}
+
+std::string bar(index step, index steps) {
+  constexpr index width = 20;
+  std::string text;
+  for (index i = 0; i < width; ++i) text += i < step * width / steps ? "█" : "·";
+  return text;
+}
+
+std::string facts(const run_view& now) {
+  char text[128] = "";
+  int length = 0;
+  if (now.last) length = std::snprintf(text, sizeof text, "  train %.4f bpb", now.last->train_bpb);
+  if (now.validation)
+    std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length), "  validation %.4f bpb",
+                  now.validation->bpb);
+  return text;
+}
+
+}  // namespace
+
+void progress::show(const run_view& now) {
+  if (first_ == 0) first_ = now.step - 1, start_ = clock::now();  // without the set-up and the first step
+  const auto moment = clock::now();
+  const bool ends = now.step == now.steps;
+  const double made = static_cast<double>(now.step - first_ - 1), left = static_cast<double>(now.steps - now.step);
+  const double elapsed = std::chrono::duration<double>(moment - start_).count();
+  const double seconds = made > 0 ? elapsed / made * left : 0;
+  if (fancy_output()) {
+    if (!ends && moment - drawn_ < std::chrono::milliseconds(100)) return;
+    drawn_ = moment;
+    std::printf("\r\x1b[K\x1b[1m%-16s\x1b[0m \x1b[36m%s\x1b[0m%s  %.0f bytes/s", name_.c_str(),
+                bar(now.step, now.steps).c_str(), facts(now).c_str(), now.bytes_per_second);
+    if (ends)
+      std::puts("");
+    else
+      std::printf("  %.0f s left", seconds);
+  } else if (now.step * 10 / now.steps != (now.step - 1) * 10 / now.steps) {
+    std::printf("%-16s step %5td of %td%s  %.0f bytes/s\n", name_.c_str(), now.step, now.steps, facts(now).c_str(),
+                now.bytes_per_second);
+  }
+  std::fflush(stdout);
+}
+
+void progress::note(const std::string& sentence) const {
+  std::printf("%-16s %s\n", name_.c_str(), sentence.c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace specialise

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "training.hpp"
+
+#include "rank_training.hpp"
+
+#include <headgate/communicators/single_rank.hpp>
+#include <headgate/communicators/thread_ranks.hpp>
+
+namespace specialise {
+
+std::filesystem::path log_path(const std::filesystem::path& out, const std::string& name) {
+  return out / (name + ".jsonl");
+}
+
+std::filesystem::path checkpoint_path(const std::filesystem::path& out, const std::string& name) {
+  return out / (name + ".checkpoint");
+}
+
+resumption find_checkpoint(const std::filesystem::path& path, const std::filesystem::path& log,
+                           std::vector<state_matrix>& state, const std::string& run) {
+  resumption found;
+  std::error_code no_log;
+  const std::uintmax_t size = std::filesystem::file_size(log, no_log), log_bytes = no_log ? 0 : size;
+  for (const std::filesystem::path& one : {path, previous_of(path)}) {
+    std::error_code error;
+    if (!std::filesystem::exists(one, error)) continue;
+    try {
+      found.mark = load_checkpoint(one, state, run, log_bytes);
+      found.from = one.string();
+      return found;
+    } catch (const std::runtime_error& reason) {
+      found.refused.push_back(reason.what());
+    }
+  }
+  return found;
+}
+
+void train(const settings& how, const text& data, const std::filesystem::path& out, index ranks, const watcher& watch) {
+  check(how, ranks);
+  if (ranks > 1) return hg::run_thread_ranks(ranks, [&](auto& rank) { train_rank(how, data, out, rank, watch); });
+  hg::single_rank alone;
+  train_rank(how, data, out, alone, watch);
+}
+
+}  // namespace specialise
