@@ -79,17 +79,27 @@ struct collective_call {
   }
 }
 
-/// Names two calls that differ, the lower rank first.
-[[nodiscard]] inline std::string difference(index a, const collective_call& call_a, index b,
-                                            const collective_call& call_b) {
-  const bool swap = b < a;
-  return sentence("rank ", swap ? b : a, " calls ", name_of(swap ? call_b : call_a), ", rank ", swap ? a : b, " calls ",
-                  name_of(swap ? call_a : call_b));
+/// The call of an operation on one span that is equally long on all ranks.
+template <class S>
+[[nodiscard]] collective_call call_of(collective operation, std::span<S> values, index root = 0) {
+  return {operation, kind_of<S>(), static_cast<std::int64_t>(values.size()), root};
 }
 
-/// What to say of the ranks for which `silent(rank)` holds: "rank 2" or "ranks 0 and 2" "did not come to ... within ...".
+/// Names two calls that differ, the lower rank first, or the one that makes no more.
+[[nodiscard]] inline std::string difference(index a, const collective_call& call_a, index b,
+                                            const collective_call& call_b) {
+  const bool swap = call_a.operation == collective::end ? false : call_b.operation == collective::end || b < a;
+  if (swap) return difference(b, call_b, a, call_a);
+  const bool ended = call_a.operation == collective::end;
+  return sentence("rank ", a, ended ? " has returned" : " calls " + name_of(call_a), ", rank ", b, " calls ",
+                  name_of(call_b));
+}
+
+/// What to say of the ranks for which `silent(rank)` holds: "rank 2" or "ranks 0, 2", what they did not do, the call and
+/// the time.
 template <class Silent>
-[[nodiscard]] std::string silence(index ranks, const Silent& silent, const collective_call& call, double time_out) {
+[[nodiscard]] std::string silence(index ranks, const Silent& silent, const char* absent, const collective_call& call,
+                                  double time_out) {
   std::string names;
   index count = 0;
   for (index r = 0; r < ranks; ++r) {
@@ -98,7 +108,7 @@ template <class Silent>
     append(names, r);
     ++count;
   }
-  return sentence(count == 1 ? "rank " : "ranks ", names, " did not come to ", name_of(call), " within ", time_out,
+  return sentence(count == 1 ? "rank " : "ranks ", names, " ", absent, " ", name_of(call), ": no word for ", time_out,
                   " seconds");
 }
 
@@ -110,6 +120,14 @@ struct slice {
         last(first + length / ranks + (rank < length % ranks ? 1 : 0)) {}
   [[nodiscard]] index size() const { return last - first; }
 };
+
+/// The values of `all` that are for or from rank r.
+template <class S>
+[[nodiscard]] std::span<S> part_of(std::span<S> all, std::span<const index> counts, index r) {
+  index first = 0;
+  for (index q = 0; q < r; ++q) first += counts[static_cast<std::size_t>(q)];
+  return all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(counts[static_cast<std::size_t>(r)]));
+}
 
 /// sum[i] += term[i]
 template <class S>

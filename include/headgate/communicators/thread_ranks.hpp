@@ -66,7 +66,7 @@ class thread_group {
     if (round != round_) return;  // all were here: whatever went wrong since is of a later operation
     if (failure_.empty())
       fail_locked(silence(
-          size(), [&](index r) { return !seat_of(r).here; }, mine.call, time_out_));
+          size(), [&](index r) { return !seat_of(r).here; }, "did not come to", mine.call, time_out_));
     const std::string why = failure_;
     lock.unlock();
     fail_operation(name_of(mine.call.operation), ": ", why);
@@ -126,7 +126,7 @@ class thread_group {
   seat& seat_of(index rank) { return places_[static_cast<std::size_t>(rank)]; }
 
   [[nodiscard]] std::string absence(index left, index waiting) const {
-    return sentence("rank ", left, " has returned, rank ", waiting, " calls ", name_of(of(waiting).call));
+    return difference(left, {.operation = collective::end}, waiting, of(waiting).call);
   }
 
   void announce(index rank, const place& mine) {
@@ -179,7 +179,7 @@ class thread_rank {
   template <class S>
   void all_reduce(std::span<S> values) {
     static_assert(std::is_arithmetic_v<S> && !std::is_same_v<S, bool>, "all_reduce: sums are of numbers");
-    group_->meet(rank_, {.call = call(detail::collective::all_reduce, values), .values = values.data()});
+    group_->meet(rank_, {.call = detail::call_of(detail::collective::all_reduce, values), .values = values.data()});
     constexpr index block = 2048;  // stays in the first cache while it is summed
     const detail::slice mine(static_cast<index>(values.size()), size(), rank_);
     for (index i = mine.first; i < mine.last; i += block) {
@@ -214,7 +214,8 @@ class thread_rank {
   template <class S>
   void broadcast(std::span<S> values, index root) {
     detail::check_root(root, size());
-    group_->meet(rank_, {.call = call(detail::collective::broadcast, values, root), .values = values.data()});
+    group_->meet(rank_,
+                 {.call = detail::call_of(detail::collective::broadcast, values, root), .values = values.data()});
     if (rank_ != root) std::copy_n(static_cast<const S*>(group_->of(root).values), values.size(), values.data());
     group_->part();
   }
@@ -224,11 +225,6 @@ class thread_rank {
   void fail(std::string_view reason) { group_->fail(rank_, reason); }
 
  private:
-  template <class S>
-  [[nodiscard]] static detail::collective_call call(detail::collective operation, std::span<S> values, index root = 0) {
-    return {operation, detail::kind_of<S>(), static_cast<std::int64_t>(values.size()), root};
-  }
-
   detail::thread_group* group_;
   index rank_;
 };
