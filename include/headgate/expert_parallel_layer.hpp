@@ -99,6 +99,11 @@ class expert_parallel_layer
   [[nodiscard]] const expert_placement& placement() const { return placement_; }
   [[nodiscard]] index rank() const { return rank_; }
 
+  /// f(name, dw) for the trained matrices of this rank's experts.
+  template <class F>
+  void for_each_own_gradient(gradients& grads, F&& f) const {
+    parameters::template walk_own<fields_of::training>(f, grads);
+  }
   /// f(name, dw) for the trained matrices of which every rank has a replica, and f(name, w) for all of those.
   template <class F>
   void for_each_replicated_gradient(gradients& grads, F&& f) const {

@@ -25,6 +25,12 @@ struct expert_parallel_parameters : layer_parameters<Gate, Expert, Shared> {
         f, [&](index e) { return self.ids[e]; }, self, others...);
     base::template walk_shared<Which>(f, self, others...);
   }
+  /// Only this rank's own.
+  template <fields_of Which, class F, class Self, class... Others>
+  static void walk_own(F&& f, Self& self, Others&... others) {
+    base::template walk_experts<Which>(
+        f, [&](index e) { return self.ids[e]; }, self, others...);
+  }
   /// Only what every rank has.
   template <fields_of Which, class F, class Self, class... Others>
   static void walk_replicated(F&& f, Self& self, Others&... others) {

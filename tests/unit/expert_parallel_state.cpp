@@ -34,4 +34,7 @@ TEST_CASE("a walk over a rank's parameters says the experts' numbers in the whol
         "gate.weight gate.selection_bias experts.3.weight experts.12.weight shared.weight ");
   CHECK(names_of<training>(p, true) == "gate.weight shared.weight ");
   CHECK(names_of<storage>(p, true) == "gate.weight gate.selection_bias shared.weight ");
+  std::string own;
+  parameters::walk_own<training>([&](std::string_view name, const auto&) { own += std::string(name) + " "; }, p);
+  CHECK(own == "experts.3.weight experts.12.weight ");
 }
