@@ -9,8 +9,9 @@ cd "$(dirname "$0")/../.."
 program=${1:-build/test/tests/headgate_kernel_tests}
 
 # Not the sweeps over numbers and shapes, which would take most of the time: valgrind is 50 times slower. Not OpenMP, whose
-# threads wait in loops while valgrind runs one thread at a time; Eigen would start some too.
-too_long='~[bits]~[random]~[exp]~[openmp]~"topk_row finds*"~"combined_product has the bits*"~"* rounds all kinds of floats*"'
+# threads wait in loops while valgrind runs one thread at a time; Eigen would start some too. Not communicators, for time-outs
+# of half a second run out there.
+too_long='~[bits]~[random]~[exp]~[openmp]~[communicators]~"topk_row finds*"~"combined_product has the bits*"~"* rounds all kinds of floats*"'
 too_long+='~"block_product does the same*"~"block_product forms every sum*"~"*destroyed before*"~"*score of the whole batch*"'
 one_layer='"packed linear experts have the bits of the layer"'
 export OMP_NUM_THREADS=1
