@@ -2,12 +2,14 @@
 // Clipping of the gradient's global norm (Pascanu et al. 2013, arXiv:1211.5063, Algorithm 1).
 #pragma once
 
+#include <headgate/concepts/communicator.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/weights.hpp>
 
 #include <cmath>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -42,14 +44,11 @@ template <class Walk>
   return std::sqrt(squares);
 }
 
-/// Scales all gradients by max_norm / norm if their norm is above max_norm, and returns the norm before that.
-///
-/// A norm that is not finite (an infinite or NaN gradient, or an overflow) is returned and nothing is scaled: skip the
-/// step then, since no factor repairs it. The visitor changes dw: the walk must pass gradients that are not const.
+namespace detail {
+
+/// Scales all gradients, of which this is the norm, by max_norm / norm if that is below 1; returns the norm.
 template <class Walk>
-double clip_gradient_norm(double max_norm, Walk&& walk) {
-  if (!(max_norm > 0.0)) refuse("clip_gradient_norm: max_norm is ", max_norm, ", it must be above 0");
-  const double norm = gradient_norm(walk);
+double clip_to(double max_norm, double norm, Walk&& walk) {
   if (norm > max_norm && std::isfinite(norm)) {
     const double factor = max_norm / norm;
     walk([factor](std::string_view, auto&, auto& dw) {
@@ -63,10 +62,45 @@ double clip_gradient_norm(double max_norm, Walk&& walk) {
   return norm;
 }
 
+inline void check_max_norm(double max_norm) {
+  if (!(max_norm > 0.0)) refuse("clip_gradient_norm: max_norm is ", max_norm, ", it must be above 0");
+}
+
+}  // namespace detail
+
+/// Scales all gradients by max_norm / norm if their norm is above max_norm, and returns the norm before that.
+///
+/// A norm that is not finite (an infinite or NaN gradient, or an overflow) is returned and nothing is scaled: skip the
+/// step then, since no factor repairs it. The visitor changes dw: the walk must pass gradients that are not const.
+template <class Walk>
+double clip_gradient_norm(double max_norm, Walk&& walk) {
+  detail::check_max_norm(max_norm);
+  return detail::clip_to(max_norm, gradient_norm(walk), walk);
+}
+
 /// The same for one module.
 template <class Module, class Gradients>
 double clip_gradient_norm(double max_norm, Module& module, Gradients& gradients) {
+  static_assert(
+      !requires { module.placement(); },
+      "clip_gradient_norm: each rank has experts of its own, and would find another norm; pass the communicator");
   return clip_gradient_norm(max_norm, [&](auto&& visit) { module.for_each_parameter(gradients, visit); });
+}
+
+/// The same for an `expert_parallel_layer`, collective: the norm is that of all ranks' experts and of one replica of the rest,
+/// the same on all ranks, so replicas stay equal. After `all_reduce_gradients`.
+template <communicator Communicator, class Layer, class Gradients>
+double clip_gradient_norm(Communicator& ranks, double max_norm, Layer& layer, Gradients& gradients) {
+  detail::check_max_norm(max_norm);
+  const auto norm_of = [](const auto& walk) {
+    return gradient_norm([&](auto&& visit) { walk([&](std::string_view name, auto& dw) { visit(name, dw, dw); }); });
+  };
+  const double own = norm_of([&](auto&& visit) { layer.for_each_own_gradient(gradients, visit); });
+  const double replicated = norm_of([&](auto&& visit) { layer.for_each_replicated_gradient(gradients, visit); });
+  double squares = own * own;
+  ranks.all_reduce(std::span(&squares, 1));
+  return detail::clip_to(max_norm, std::sqrt(squares + replicated * replicated),
+                         [&](auto&& visit) { layer.for_each_parameter(gradients, visit); });
 }
 
 }  // namespace HEADGATE_ABI

@@ -2,8 +2,12 @@
 #include <headgate/optim/clip_gradient_norm.hpp>
 
 #include <headgate/core/matrix.hpp>
+#include <headgate/expert_parallel_layer.hpp>
+#include <headgate/experts/linear.hpp>
+#include <headgate/gates/named.hpp>
+#include <headgate/layer.hpp>
 
-#include "support/catch.hpp"
+#include "support/on_threads.hpp"
 
 #include <cmath>
 #include <limits>
@@ -86,4 +90,33 @@ TEST_CASE("clip_gradient_norm refuses a limit that is not above zero", "[optim][
   CHECK_THROWS_WITH(hg::clip_gradient_norm(0.0, m, grads), "clip_gradient_norm: max_norm is 0, it must be above 0");
   CHECK_THROWS_AS(hg::clip_gradient_norm(std::nan(""), m, grads), std::invalid_argument);
   CHECK((grads.up.array() == 2.0f).all());
+}
+
+TEST_CASE("with experts on ranks the norm is that of the whole layer, the same on all ranks",
+          "[optim][clip_gradient_norm]") {
+  using namespace headgate_test;
+  const hg::topk_gate<float> gate{.head = {.model = 4, .experts = 5}, .select = {.k = 1}};
+  const hg::linear_expert<float> linear{.model = 4, .outputs = 3};
+  const hg::layer whole{gate, linear, linear, 1};
+  auto grads = whole.zero_gradients();
+  decltype(grads)::walk<hg::fields_of::training>(disturb_all{{3}}, grads);
+  auto walked = whole;
+  const double norm = hg::gradient_norm([&](auto&& visit) { walked.for_each_parameter(grads, visit); });
+  CHECK(on_threads(3, [&](hg::thread_rank& rank) {
+          complaints all;
+          hg::expert_parallel_layer part{gate, linear, linear, 1, hg::expert_placement(5, 3), rank.rank()};
+          auto mine = part.zero_gradients();
+          mine.gate = grads.gate;
+          mine.shared = grads.shared;
+          for (hg::index i = 0; i < mine.ids.size(); ++i) mine.experts[i] = grads.experts[mine.ids[i]];
+          const auto before = mine;
+          const double found = hg::clip_gradient_norm(rank, norm / 2, part, mine);
+          all.expect(std::fabs(found - norm) < 1e-12 * norm, "the norm is another");
+          double of_root = found;
+          rank.broadcast(std::span(&of_root, 1), 0);
+          all.expect(found == of_root, "ranks differ");
+          all.expect(relative_distance(mine.gate.head.weight, before.gate.head.weight / 2) < 1e-6, "the gate's");
+          all.expect(relative_distance(mine.experts[0].weight, before.experts[0].weight / 2) < 1e-6, "an expert's");
+          return all.text;
+        }) == "");
 }
