@@ -17,7 +17,7 @@ namespace scaling {
 
 namespace {
 
-constexpr double width = 760, height = 400, left = 70, right = 20, top = 20, bottom = 52;  // pixels
+constexpr double width = 760, height = 400, left = 70, right = 30, top = 20, bottom = 52;  // pixels
 
 struct line {
   std::string name;
@@ -93,7 +93,6 @@ std::string bytes_picture(const setting& s, routings& drawn) {
   std::vector<std::pair<double, std::string>> x_ticks, y_ticks;
   double highest = 0;
   for (const index nodes : s.nodes) {
-    if (nodes > s.experts) continue;
     const double n = static_cast<double>(nodes);
     x_ticks.emplace_back(n, text("%td", nodes));
     const auto add = [&](std::size_t at, const traffic& t) {
@@ -105,20 +104,20 @@ std::string bytes_picture(const setting& s, routings& drawn) {
     };
     traffic t = paper_traffic(s, nodes);
     add(0, t);
-    if (!can_limit(s, nodes, s.limit_nodes)) continue;
+    if (nodes > s.experts || !can_limit(s, nodes, s.limit_nodes)) continue;
     t.remote = observe(s, drawn.limited(nodes), nodes).distinct.mean * (1 - 1 / n);
     add(2, t);
   }
   const double step = std::pow(10, std::floor(std::log10(highest)));
   highest = step * (std::floor(highest / step) + 1);
   for (double value = 0; value <= highest; value += step / 2) y_ticks.emplace_back(value, text("%g", value));
-  return chart("Bytes a token by number of nodes", "nodes", "kB a token, forward",
+  return chart("Bytes a token by number of nodes", "nodes (more than experts: replicas)", "kB a token, forward",
                {x_ticks.front().first, x_ticks.back().first, true}, {0, highest, false}, x_ticks, y_ticks, lines, 430,
                height - bottom - 80);
 }
 
 std::string time_picture(const setting& s) {
-  constexpr double most = 16384;
+  constexpr double most = 16384;  // 2^14
   const index nodes = s.nodes[s.nodes.size() / 2 - (s.nodes.size() > 1)];
   std::vector<line> lines;
   double low = 1e30, high = 0;
@@ -127,7 +126,8 @@ std::string time_picture(const setting& s) {
     const pass_time time = time_of_pass(s, paper_traffic(s, nodes), m, false);
     line exchange{std::string(m.name) + ": exchange", which == 1 ? index{0} : index{1}, false, {}};
     line compute{std::string(m.name) + ": compute", exchange.hue, true, {}};
-    for (double count = 1; count <= most; count *= std::sqrt(2.0)) {
+    for (int half = 0; half <= 28; ++half) {
+      const double count = std::exp2(half / 2.0);
       exchange.points.emplace_back(count, time.exchange(count) * 1e3);
       compute.points.emplace_back(count, time.compute(count) * 1e3);
       low = (std::min)({low, time.exchange(count) * 1e3, time.compute(count) * 1e3});

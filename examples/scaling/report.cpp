@@ -152,35 +152,38 @@ void print_messages(const setting& s, routings& drawn, agreement& seen) {
 }
 
 void print_limits(const setting& s, routings& drawn, agreement& seen) {
-  table rows({"nodes", "distinct, no limit", text("at most %td nodes", s.limit_nodes), "fewer rows out",
+  const std::string limit = text("at most %td nodes", s.limit_nodes);
+  table rows({"nodes", "distinct, no limit", limit, "fewer rows out", "fewer bytes, a row back per assignment",
               text("%td of %td groups", s.limit_nodes, s.groups), "fewer rows out",
-              text("correlation %g, no limit", s.correlation), text("at most %td nodes", s.limit_nodes)});
+              text("correlation %g, no limit", s.correlation), limit});
   for (const layout& l : layouts(s)) {
     if (!within(s, l)) continue;
-    const double without = paper_traffic(s, l.nodes).distinct;
-    std::vector<std::string> row{l.name, text("%.3f", without)};
+    const traffic free = paper_traffic(s, l.nodes);
+    const auto distinct = [&](const std::vector<index>& choice) { return observe(s, choice, l.nodes).distinct; };
+    std::vector<std::string> row{l.name, text("%.3f", free.distinct)};
     std::string correlated = "-";
     if (can_limit(s, l.nodes, s.limit_nodes)) {
       const std::vector<index> kept(static_cast<std::size_t>(s.limit_nodes), s.experts / l.nodes);
-      const double paper = distinct_parts(kept, s.k);
-      const observed o = observe(s, drawn.limited(l.nodes), l.nodes);
-      row.push_back(text("%.3f to %td (%.3f)", paper, (std::min)(s.limit_nodes, s.k), o.distinct.mean));
-      row.push_back(less(o.distinct.mean, without));
-      correlated = text("(%.3f)", observe(s, drawn.limited_correlated(l.nodes), l.nodes).distinct.mean);
-      const double slack = 4 * o.distinct.error + 1e-9;
-      seen.expect_between("limited nodes of " + l.name, paper - slack,
-                          static_cast<double>((std::min)(s.limit_nodes, s.k)), o.distinct.mean);
+      const double low = distinct_parts(kept, s.k), high = static_cast<double>((std::min)(s.limit_nodes, s.k));
+      const estimate seen_nodes = distinct(drawn.limited(l.nodes));
+      traffic limited = free;
+      limited.remote *= seen_nodes.mean / free.distinct;
+      row.push_back(text("%.3f to %g (%.3f)", low, high, seen_nodes.mean));
+      row.push_back(less(limited.remote, free.remote));
+      row.push_back(less(forward_bytes(s, limited, 1, 1, false), forward_bytes(s, free, 1, 1, false)));
+      correlated = text("(%.3f)", distinct(drawn.limited_correlated(l.nodes)).mean);
+      seen.expect_between("limited nodes of " + l.name, low - 4 * seen_nodes.error - 1e-9, high, seen_nodes.mean);
     } else {
-      row.insert(row.end(), {"-", "-"});
+      row.insert(row.end(), {"-", "-", "-"});
     }
     if (can_limit(s, s.groups, s.limit_nodes)) {
-      const observed o = observe(s, drawn.limited(s.groups), l.nodes);
-      row.push_back(text("(%.3f)", o.distinct.mean));
-      row.push_back(less(o.distinct.mean, without));
+      const estimate of_groups = distinct(drawn.limited(s.groups));
+      row.push_back(text("(%.3f)", of_groups.mean));
+      row.push_back(less(of_groups.mean, free.distinct));
     } else {
       row.insert(row.end(), {"-", "-"});
     }
-    row.push_back(text("(%.3f)", observe(s, drawn.free_correlated, l.nodes).distinct.mean));
+    row.push_back(text("(%.3f)", distinct(drawn.free_correlated).mean));
     row.push_back(correlated);
     rows.add(row);
   }
