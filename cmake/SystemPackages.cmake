@@ -9,7 +9,8 @@ set(headgate_packages
   "nlohmann_json  nlohmann-json3-dev  nlohmann-json     json-devel              nlohmann-json"
   "Catch2         catch2              catch2            catch-devel             catch2"
   "CLI11          libcli11-dev        cli11             cli11-devel             cli11"
-  "benchmark      libbenchmark-dev    google-benchmark  google-benchmark-devel  benchmark")
+  "benchmark      libbenchmark-dev    google-benchmark  google-benchmark-devel  benchmark"
+  "MPI            libopenmpi-dev      open-mpi          openmpi-devel           openmpi")
 
 # The packages of one column as a command line; all of them, so that the user has to type it once.
 function(headgate_package_list column out)

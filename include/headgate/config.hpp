@@ -36,9 +36,13 @@
 #define HEADGATE_THROW(exception) throw exception
 #define HEADGATE_TRY try
 #define HEADGATE_CATCH(type, name) catch (const type& name)
+#define HEADGATE_CATCH_ALL catch (...)
 #else
 #define HEADGATE_TRY if (true)
-#define HEADGATE_CATCH(type, name) for (const type name(""); false;)
+#define HEADGATE_CATCH(type, name)                             \
+  if (const type* const name##_ = nullptr; name##_ != nullptr) \
+    for (const type& name = *name##_; false;)
+#define HEADGATE_CATCH_ALL if (false)
 #define HEADGATE_THROW(exception) ::headgate::detail::abort_with((exception).what())
 #endif
 

@@ -34,18 +34,32 @@ struct layer_parameters {
   /// Calls f(name, matrix, the matrix of the same name in others...) in a fixed order.
   template <fields_of Which, class F, class Self, class... Others>
   static void walk(F&& f, Self& self, Others&... others) {
+    walk_gate<Which>(f, self, others...);
+    walk_experts<Which>(
+        f, [](index e) { return e; }, self, others...);
+    walk_shared<Which>(f, self, others...);
+  }
+
+ protected:
+  template <fields_of Which, class F, class Self, class... Others>
+  static void walk_gate(F&& f, Self& self, Others&... others) {
     field_path path;
-    {
-      const auto inside = path.enter("gate");
-      for_each_field<Gate, Which>(path, f, self.gate, others.gate...);
+    const auto inside = path.enter("gate");
+    for_each_field<Gate, Which>(path, f, self.gate, others.gate...);
+  }
+  /// number(e) is what expert e is called.
+  template <fields_of Which, class F, class Number, class Self, class... Others>
+  static void walk_experts(F&& f, const Number& number, Self& self, Others&... others) {
+    field_path path;
+    const auto inside = path.enter("experts");
+    for (index e = 0; e < self.experts.size(); ++e) {
+      const auto numbered = path.enter(number(e));
+      for_each_field<Expert, Which>(path, f, self.experts[e], others.experts[e]...);
     }
-    {
-      const auto inside = path.enter("experts");
-      for (index e = 0; e < self.experts.size(); ++e) {
-        const auto numbered = path.enter(e);
-        for_each_field<Expert, Which>(path, f, self.experts[e], others.experts[e]...);
-      }
-    }
+  }
+  template <fields_of Which, class F, class Self, class... Others>
+  static void walk_shared(F&& f, Self& self, Others&... others) {
+    field_path path;
     const auto inside = path.enter("shared");
     for_each_field<Shared, Which>(path, f, self.shared, others.shared...);
   }
@@ -133,9 +147,9 @@ struct layer_workspace : routed_batch<Gate>, routed_experts<Expert> {
 };
 
 /// What backward needs of the forward before it. The caller owns and reuses it.
-template <class Gate, class Expert, class Shared>
-struct layer_tape : layer_workspace<Gate, Expert, Shared> {
-  using T = typename Gate::scalar;
+template <class Workspace>
+struct tape_of : Workspace {
+  using T = typename Workspace::T;
 
   /// Noise and dropout of the next forward, which then moves on by one step. Set it to repeat a pass.
   random_stream random{};
@@ -148,7 +162,19 @@ struct layer_tape : layer_workspace<Gate, Expert, Shared> {
   routing_gradient<T> gradient;
   scratch<T> dexpert_rows;  // (tokens x outputs) of the shared expert, then (slots x outputs)
   scratch<T> dslots;        // (slots x model)
+
+  /// A forward that fails leaves nothing to differentiate.
+  void begin() { tokens = -1; }
+  void finish(index batch, const shape_key& of_layer) {
+    used = random;
+    if (training) random = random.next();
+    tokens = batch;
+    sizes = of_layer;
+  }
 };
+
+template <class Gate, class Expert, class Shared>
+using layer_tape = tape_of<layer_workspace<Gate, Expert, Shared>>;
 
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

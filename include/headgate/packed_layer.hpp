@@ -231,7 +231,7 @@ class packed_layer {
     if (options_.weight_on == weight_on::output)
       return memory.routed.prepare(experts_, groups, x, memory.slot_weights.data(), memory.terms);
     const view<T> inputs = kernels::resize_spread(memory.inputs, groups.slots(), model());
-    weigh_inputs<T>(executor, memory.plan, x, memory.slot_weights.data(), inputs);
+    weigh_rows<T>(executor, groups, x, memory.slot_weights.data(), inputs);
     std::fill_n(memory.ones.resize(1, groups.slots()).data, groups.slots(), T{1});
     memory.routed.prepare(experts_, groups, x, memory.ones.data(), memory.terms, inputs);
   }

@@ -33,17 +33,28 @@ struct routed_experts {
   void forward_into(view<T> y, bool accumulate, const Expert& expert, std::span<const params> p,
                     const dispatch_plan& plan, const T* slot_weights, headgate::weight_on where, in<T> x,
                     const pass<T, Executor>& pass) {
-    weight_on = where;
     const view<T> rows = kernels::resize_spread(expert_rows, plan.slots(), y.cols);
-    const bool on_input = where == headgate::weight_on::input;
-    if (on_input) {
-      const view<T> inputs = kernels::resize_spread(expert_inputs, plan.slots(), x.cols());
-      weigh_inputs<T>(pass.executor, plan, view_of(x), slot_weights, inputs);
-      forward_experts(expert, p, weighted_groups(plan), in<T>(map_of(inputs)), rows, expert_cache, pass);
+    forward_slots(rows, expert, p, plan.groups(), slot_weights, where, x, pass);
+    combine<T>(pass.executor, plan, rows, combine_weights(slot_weights), y, accumulate);
+  }
+
+  /// rows_s = expert(x_row(s)), or expert(weight_s * x_row(s)), for each slot s of the groups. rows (slots x outputs).
+  template <class Executor>
+  void forward_slots(view<T> rows, const Expert& expert, std::span<const params> p, const row_groups& groups,
+                     const T* slot_weights, headgate::weight_on where, in<T> x, const pass<T, Executor>& pass) {
+    weight_on = where;
+    if (where == headgate::weight_on::input) {
+      const view<T> inputs = kernels::resize_spread(expert_inputs, groups.slots(), x.cols());
+      weigh_rows<T>(pass.executor, groups, view_of(x), slot_weights, inputs);
+      forward_experts(expert, p, weighted(groups), in<T>(map_of(inputs)), rows, expert_cache, pass);
     } else {
-      forward_experts(expert, p, plan.groups(), x, rows, expert_cache, pass);
+      forward_experts(expert, p, groups, x, rows, expert_cache, pass);
     }
-    combine<T>(pass.executor, plan, rows, on_input ? nullptr : slot_weights, y, accumulate);
+  }
+
+  /// What the rows of slots are combined with: nothing where the experts' inputs were weighted.
+  [[nodiscard]] const T* combine_weights(const T* slot_weights) const {
+    return weight_on == headgate::weight_on::input ? nullptr : slot_weights;
   }
 
   /// Adds to dx, to dp and to the gradients of the assignments' weights. dslots (slots x model) and dexpert_rows (slots x
@@ -54,24 +65,40 @@ struct routed_experts {
                      scratch<T>& dslots, const pass<T, Executor>& pass) {
     const view<T> dy_slots = kernels::resize_spread(dexpert_rows, plan.slots(), dy.cols());
     const view<T> dx_slots = kernels::resize_spread(dslots, plan.slots(), x.cols());
-    if (weight_on == headgate::weight_on::input) {
-      spread_rows<T>(pass.executor, plan, view_of(dy), dy_slots);
-      backward_experts(expert, p, weighted_groups(plan), in<T>(map_of(kernels::spread_block(expert_inputs, x.cols()))),
-                       dy_slots, expert_cache, dx_slots, dp, pass);
-      weigh_inputs_backward<T>(pass.executor, plan, view_of(x), slot_weights, dx_slots, dx, dweights);
-    } else {
+    if (weight_on == headgate::weight_on::input)
+      spread_rows<T>(pass.executor, plan.groups(), view_of(dy), dy_slots);
+    else
       combine_backward<T>(pass.executor, plan, kernels::spread_block(expert_rows, dy.cols()), slot_weights, view_of(dy),
                           dy_slots, dweights);
-      backward_experts(expert, p, plan.groups(), x, dy_slots, expert_cache, dx_slots, dp, pass);
-      combine<T>(pass.executor, plan, dx_slots, nullptr, dx, true);
-    }
+    backward_slots(dx_slots, dp, expert, p, plan.groups(), x, dy_slots, pass);
+    collect_dx(dx, dweights, plan, slot_weights, view_of(x), dx_slots, pass);
+  }
+
+  /// The backward of `forward_slots`: overwrites dslots (slots x model), the gradient of what each slot's expert got, and
+  /// adds to dp.
+  template <class Executor>
+  void backward_slots(view<T> dslots, std::span<params> dp, const Expert& expert, std::span<const params> p,
+                      const row_groups& groups, in<T> x, view<T> dy_slots, const pass<T, Executor>& pass) {
+    if (weight_on == headgate::weight_on::input)
+      backward_experts(expert, p, weighted(groups), in<T>(map_of(kernels::spread_block(expert_inputs, x.cols()))),
+                       dy_slots, expert_cache, dslots, dp, pass);
+    else
+      backward_experts(expert, p, groups, x, dy_slots, expert_cache, dslots, dp, pass);
+  }
+
+  /// Adds the gradients of what the experts got to dx and, where that was weighted, to those of the weights.
+  template <class Executor>
+  void collect_dx(view<T> dx, T* dweights, const dispatch_plan& plan, const T* slot_weights, view<const T> x,
+                  view<const T> dslots, const pass<T, Executor>& pass) const {
+    if (weight_on == headgate::weight_on::input)
+      weigh_inputs_backward<T>(pass.executor, plan, x, slot_weights, dslots, dx, dweights);
+    else
+      combine<T>(pass.executor, plan, dslots, nullptr, dx, true);
   }
 
  private:
   /// Slot s reads row s of the weighted inputs.
-  static row_groups weighted_groups(const dispatch_plan& plan) {
-    return {plan.groups().count, plan.groups().offsets, nullptr};
-  }
+  static row_groups weighted(const row_groups& groups) { return {groups.count, groups.offsets, nullptr}; }
 };
 
 }  // namespace HEADGATE_ABI

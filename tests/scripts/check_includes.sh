@@ -36,7 +36,7 @@ find include/headgate -name '*.hpp' | sort | xargs awk -v rules="$rules" '
     sub(/\.hpp$/, "", path)
     sub(/\/.*/, "", path)
     if (path ~ /^(config|version|fwd)$/) return "base"
-    return path ~ /^(dense_layer|expert_exchange|expert_parallel_layer|layer_state|packed_layer|routed_batch|routed_experts|trained_parameters)$/ ? "layer" : path
+    return path ~ /^(dense_layer|expert_exchange|expert_parallel_layer|expert_parallel_state|layer_core|layer_state|packed_layer|routed_batch|routed_experts|trained_parameters)$/ ? "layer" : path
   }
   function complain(sentence) { print FILENAME ":" FNR ": " sentence; bad = 1 }
   BEGIN {
@@ -77,10 +77,10 @@ find include/headgate -name '*.hpp' | sort | xargs awk -v rules="$rules" '
     } else if (header == "random") {
       if (self != "core/random.hpp") complain("<random> is for core/random.hpp alone")
     } else if (header == "mpi.h") {
-      if (self != "communicators/mpi_ranks.hpp") complain("only communicators/mpi_ranks.hpp knows MPI")
+      if (self !~ /^communicators\/mpi_/) complain("only communicators/mpi_*.hpp know MPI")
     } else if (header == "thread" || header == "mutex" || header == "condition_variable") {
-      if (self != "parallel/thread_pool.hpp" && self != "communicators/thread_ranks.hpp")
-        complain("<" header "> is for parallel/thread_pool.hpp and communicators/thread_ranks.hpp alone")
+      if (self !~ /^(parallel\/thread_pool|communicators\/(thread_ranks|mpi_exchange))\.hpp$/)
+        complain("<" header "> is for parallel/thread_pool.hpp and communicators/{thread_ranks,mpi_exchange}.hpp alone")
     } else if (header ~ /^(iostream|ranges|functional|regex|filesystem)$/) {
       if (own != "io" || header != "filesystem") complain("<" header "> costs every user")
     }

@@ -10,6 +10,8 @@ headgate        the umbrella: nothing but includes; the consumers, examples and 
 fwd             declarations only; header verification compiles it
 version         three constants; the consumers print them
 config          macros only; tests/hostile and tests/odr test them
+communicators/mpi_ranks     needs several processes; tests/mpi tests it
+communicators/mpi_exchange  is what mpi_ranks is made of
 '
 
 headers=$(cd include/headgate && find . -name '*.hpp' | sed 's|^\./||; s|\.hpp$||' | sort)

@@ -2,6 +2,7 @@
 // The communicator of a program that is alone.
 #pragma once
 
+#include <headgate/communicators/collective_call.hpp>
 #include <headgate/communicators/communicator_error.hpp>
 #include <headgate/concepts/communicator.hpp>
 #include <headgate/config.hpp>
@@ -31,21 +32,15 @@ class single_rank {
   template <class S>
   void all_to_all(std::span<const std::type_identity_t<S>> send, std::span<const index> send_counts,
                   std::span<S> receive, std::span<const index> receive_counts) {
+    detail::check_all_to_all(0, 1, send.size(), send_counts, receive.size(), receive_counts);
     check_alive("all_to_all");
-    const auto sent = static_cast<index>(send.size());
-    const auto wanted = static_cast<index>(receive.size());
-    if (send_counts.size() != 1 || receive_counts.size() != 1)
-      refuse("all_to_all: there are ", send_counts.size(), " and ", receive_counts.size(), " counts for 1 rank");
-    if (send_counts[0] != sent || receive_counts[0] != wanted || sent != wanted)
-      refuse("all_to_all: rank 0 sends itself ", send_counts[0], " of ", sent, " values and takes ", receive_counts[0],
-             " of ", wanted);
     std::copy(send.begin(), send.end(), receive.begin());
   }
 
   template <class S>
   void broadcast(std::span<S>, index root) {
+    detail::check_root(root, 1);
     check_alive("broadcast");
-    if (root != 0) refuse("broadcast: the root is ", root, ", there is 1 rank");
   }
 
   void barrier() { check_alive("barrier"); }

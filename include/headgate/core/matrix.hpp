@@ -69,18 +69,23 @@ template <class Y>
   }
 }
 
-/// Makes y (rows x cols): resizes what owns its memory, and refuses a map or block of another size.
+/// Refuses a y that cannot become (rows x cols): a map or block of another size.
 template <class T, class Y>
-[[nodiscard]] out<T> prepare(Y& y, index rows, index cols, const char* owner, const char* name) {
+void check_target(const Y& y, index rows, index cols, const char* owner, const char* name) {
   static_assert(std::is_same_v<typename Y::Scalar, T>, "headgate: the matrix has another scalar type than the layer");
   static_assert(Y::IsRowMajor,
                 "headgate: the matrix is column-major; use headgate::matrix<T> or another row-major type");
   static_assert(Y::InnerStrideAtCompileTime == 1, "headgate: the elements of a row must lie next to each other");
-  if (y.rows() != rows || y.cols() != cols) {
-    if (!can_resize<Y>(rows, cols))
-      refuse(owner, ": ", name, " is ", y.rows(), " x ", y.cols(), ", it must be ", rows, " x ", cols);
-    if constexpr (std::is_base_of_v<Eigen::PlainObjectBase<Y>, Y>) y.resize(rows, cols);
-  }
+  if ((y.rows() != rows || y.cols() != cols) && !can_resize<Y>(rows, cols))
+    refuse(owner, ": ", name, " is ", y.rows(), " x ", y.cols(), ", it must be ", rows, " x ", cols);
+}
+
+/// Makes y (rows x cols): resizes what owns its memory, and refuses a map or block of another size.
+template <class T, class Y>
+[[nodiscard]] out<T> prepare(Y& y, index rows, index cols, const char* owner, const char* name) {
+  check_target<T>(y, rows, cols, owner, name);
+  if constexpr (std::is_base_of_v<Eigen::PlainObjectBase<Y>, Y>)
+    if (y.rows() != rows || y.cols() != cols) y.resize(rows, cols);
   return out<T>(y);
 }
 

@@ -65,31 +65,36 @@ void combine_backward(const Executor& executor, const dispatch_plan& plan, view<
   });
 }
 
-/// inputs_s = weights[s] * x_t for each slot s of token t.
+/// dweights[a] += <tokens_t, slots_s> for each slot s of token t and assignment a.
 template <class T, executor Executor>
-void weigh_inputs(const Executor& executor, const dispatch_plan& plan, view<const T> x, const T* weights,
-                  view<T> inputs) {
+void weight_gradients(const Executor& executor, const dispatch_plan& plan, view<const T> tokens, view<const T> slots,
+                      T* dweights) {
   const index* const token_of = plan.groups().rows;
-  detail::for_each_row(executor, inputs.rows,
-                       [&](index s) { kernels::scale_row(weights[s], x.row(token_of[s]), inputs.row(s), x.cols); });
+  detail::for_each_row(executor, slots.rows, [&](index s) {
+    dweights[plan.assignment_of(s)] += kernels::dot_row(tokens.row(token_of[s]), slots.row(s), tokens.cols);
+  });
 }
 
-/// Its backward: dx_t += sum over t's slots of weights[s] * dinputs_s, and dweights[a] += <x_t, dinputs_s>.
+/// slots_s = weights[s] * the row of `rows` that slot s of the groups reads.
+template <class T, executor Executor>
+void weigh_rows(const Executor& executor, const row_groups& g, view<const T> rows, const T* weights, view<T> slots) {
+  detail::for_each_row(executor, slots.rows,
+                       [&](index s) { kernels::scale_row(weights[s], rows.row(g.rows[s]), slots.row(s), rows.cols); });
+}
+
+/// The backward of weighted inputs: dx_t += sum over t's slots of weights[s] * dinputs_s, and dweights[a] += <x_t, dinputs_s>.
 template <class T, executor Executor>
 void weigh_inputs_backward(const Executor& executor, const dispatch_plan& plan, view<const T> x, const T* weights,
                            view<const T> dinputs, view<T> dx, T* dweights) {
-  const index* const token_of = plan.groups().rows;
-  detail::for_each_row(executor, dinputs.rows, [&](index s) {
-    dweights[plan.assignment_of(s)] += kernels::dot_row(x.row(token_of[s]), dinputs.row(s), x.cols);
-  });
+  weight_gradients<T>(executor, plan, x, dinputs, dweights);
   combine<T>(executor, plan, dinputs, weights, dx, true);
 }
 
-/// rows_s = y_t for each slot s of token t: the backward of a combination without weights.
+/// slots_s = the row of `rows` that slot s of the groups reads: the backward of a combination without weights.
 template <class T, executor Executor>
-void spread_rows(const Executor& executor, const dispatch_plan& plan, view<const T> y, view<T> rows) {
-  const index* const token_of = plan.groups().rows;
-  detail::for_each_row(executor, rows.rows, [&](index s) { std::copy_n(y.row(token_of[s]), y.cols, rows.row(s)); });
+void spread_rows(const Executor& executor, const row_groups& g, view<const T> rows, view<T> slots) {
+  detail::for_each_row(executor, slots.rows,
+                       [&](index s) { std::copy_n(rows.row(g.rows[s]), rows.cols, slots.row(s)); });
 }
 
 }  // namespace HEADGATE_ABI

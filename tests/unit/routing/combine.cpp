@@ -86,12 +86,11 @@ TEST_CASE("combine gives the same bits with any number of threads", "[routing][c
   CHECK(alone == shared);
 }
 
-TEST_CASE("weigh_inputs gives each slot its token's row times the weight, and its backward adds",
-          "[routing][combine]") {
+TEST_CASE("weigh_rows gives each slot its token's row times the weight, and its backward adds", "[routing][combine]") {
   const hg::dispatch_plan plan = three_tokens();
   const double x[] = {1, 2, 5, 5, 10, 20}, weights[] = {0.75, 0.25, 2.0};
   double inputs[6] = {};
-  hg::weigh_inputs<double>(hg::run_sequentially, plan, {x, 3, 2}, weights, {inputs, 3, 2});
+  hg::weigh_rows<double>(hg::run_sequentially, plan.groups(), {x, 3, 2}, weights, {inputs, 3, 2});
   const double expected[] = {0.75, 1.5, 0.25, 0.5, 20, 40};
   for (int i = 0; i < 6; ++i) CHECK(inputs[i] == expected[i]);
 
@@ -109,7 +108,7 @@ TEST_CASE("weigh_inputs gives each slot its token's row times the weight, and it
 TEST_CASE("spread_rows gives each slot its token's row", "[routing][combine]") {
   const double y[] = {1, 2, 5, 5, 10, 20};
   double rows[6] = {};
-  hg::spread_rows<double>(hg::run_sequentially, three_tokens(), {y, 3, 2}, {rows, 3, 2});
+  hg::spread_rows<double>(hg::run_sequentially, three_tokens().groups(), {y, 3, 2}, {rows, 3, 2});
   const double expected[] = {1, 2, 1, 2, 10, 20};
   for (int i = 0; i < 6; ++i) CHECK(rows[i] == expected[i]);
 }

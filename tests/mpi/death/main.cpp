@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A job that works until something happens to it (tests/scripts/mpi_death.sh): death <seconds of time-out> [throw]
+#include <headgate/communicators/mpi_ranks.hpp>
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+namespace hg = headgate;
+
+int main(int argc, char** argv) {
+  const double time_out = argc > 1 ? std::atof(argv[1]) : 60;
+  const bool throws = argc > 2;
+  return hg::run_mpi_ranks(argc, argv, {.time_out = time_out}, [&](hg::mpi_rank& rank) {
+    std::printf("rank %d is process %d\n", static_cast<int>(rank.rank()), static_cast<int>(getpid()));
+    std::fflush(stdout);
+    std::vector<float> values(1000);
+    const auto start = std::chrono::steady_clock::now();
+    for (hg::index on = 1, step = 0; on > 0; ++step) {
+      rank.all_reduce(std::span(values));
+      if (throws && rank.rank() == 3 && step == 100) throw std::runtime_error("no tokens are left");
+      on = std::chrono::steady_clock::now() - start < std::chrono::seconds(60) ? 1 : 0;
+      rank.broadcast(std::span(&on, 1), 0);
+    }
+  });
+}

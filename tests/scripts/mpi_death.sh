@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# A job of four MPI processes ends, and says why, when one of them is killed, stopped, or throws.
+#   mpi_death.sh <headgate_mpi_death> <command that starts four processes>...
+set -euo pipefail
+program=$1
+shift
+start_four=("$@")
+log=$(mktemp)
+job=
+
+processes() { sed -n 's/^rank [0-9]* is process //p' "$log"; }
+clean_up() {  # those that a stopped or confused launcher has left
+  local pid
+  for pid in $(processes); do
+    [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" != "$(readlink -f "$program")" ] || kill -KILL "$pid" 2>/dev/null || true
+  done
+  [ -z "$job" ] || kill -KILL "$job" 2>/dev/null || true
+}
+trap 'clean_up; rm -f "$log"' EXIT
+
+complain() {
+  echo "mpi_death.sh: $*"
+  cat "$log"
+  exit 1
+}
+start() {  # <argument>...
+  "${start_four[@]}" "$program" "$@" >"$log" 2>&1 &
+  job=$!
+}
+process_of() {  # <rank>, once all run
+  local i
+  for i in $(seq 200); do
+    [ "$(processes | wc -l)" -lt 4 ] || break
+    sleep 0.05
+  done
+  sleep 0.3
+  sed -n "s/^rank $1 is process //p" "$log"
+}
+ends_within() {  # <seconds>; the job must fail
+  local i status=0
+  for i in $(seq $(($1 * 20))); do
+    kill -0 "$job" 2>/dev/null || break
+    sleep 0.05
+  done
+  ! kill -0 "$job" 2>/dev/null || complain "the job still runs after $1 seconds"
+  wait "$job" || status=$?
+  job=
+  [ "$status" -ne 0 ] || complain "the job ended with status 0"
+}
+
+start 60
+kill -KILL "$(process_of 2)"
+ends_within 20
+echo "killed: the job ended"
+
+start 2
+victim=$(process_of 2)
+kill -STOP "$victim"
+ends_within 20
+grep -qE '^rank [013] of 4: (all_reduce|broadcast): rank 2 (did not come to|fell silent in) (all_reduce of 1000 float32|broadcast of 1 int64 from rank 0): no word for 2 seconds$' "$log" ||
+  complain "no sentence names rank 2 and the operation"
+clean_up
+echo "stopped: $(grep -m1 'no word' "$log")"
+
+start 60 throw
+ends_within 20
+grep -q '^rank 3 of 4: no tokens are left$' "$log" || complain "the sentence of rank 3 is not there"
+echo "thrown: $(grep -m1 'no tokens' "$log")"
