@@ -20,6 +20,7 @@ void check(const setting& s) {
   if (s.k > s.experts) headgate::refuse("--k is ", s.k, ", there are ", s.experts, " experts");
   if (s.experts % s.groups != 0)
     headgate::refuse("--groups is ", s.groups, ", which does not divide the ", s.experts, " experts");
+  if (s.measure > s.experts) headgate::refuse("--measure is ", s.measure, ", there are ", s.experts, " experts");
   for (const index nodes : s.nodes) {
     if (nodes < 2) headgate::refuse("--nodes names ", nodes, ", an exchange takes at least 2");
     if (nodes > s.experts && nodes % s.experts != 0)
@@ -66,6 +67,8 @@ std::optional<setting> parse_options(int count, const char* const* arguments) {
 
   group = "Results";
   app.add_flag("--check", s.check, "Fail where the simulation does not agree with the paper")->group(group);
+  add("--measure", s.measure, "RANKS", "Count what the library's own exchange sends, on threads, and nothing else")
+      ->check(CLI::Range(index{2}, index{64}));
   add("--pictures", s.pictures, "DIR", "Write the pictures of docs/scaling.md there");
 
   try {

@@ -34,9 +34,7 @@ void agreement::expect_between(const std::string& what, double low, double high,
                  high);
 }
 
-void agreement::print() const {
-  std::printf("\nsimulation: %td of %td figures agree with the paper's\n", agreed_, all_);
-}
+void agreement::print(const char* what) const { std::printf("\ncheck: %td of %td %s\n", agreed_, all_, what); }
 
 routings::routings(const setting& s)
     : uniform(uniform_logits(s)),
@@ -87,6 +85,7 @@ void print_rows(const setting& s, routings& drawn, agreement& seen) {
       own = both(t.own, o.own);
       seen.expect("distinct nodes of " + l.name, t.distinct, o.distinct);
       seen.expect("own node of " + l.name, t.own, o.own);
+      seen.expect("rows out of " + l.name, t.remote, o.remote);
       seen.expect("remote assignments of " + l.name, t.remote_returns, o.remote_returns);
     }
     const double held = t.weights_per_rank / (3.0 * static_cast<double>(s.model * s.hidden));
@@ -139,6 +138,9 @@ void print_messages(const setting& s, routings& drawn, agreement& seen) {
       // Messages of one node share tokens, so independent ones err on the low side of the bound: six of their errors.
       const double error = std::sqrt(tokens * t.hit * (1 - t.hit) / pairs);
       seen.expect_between("rows of a message of " + l.name, mean - 6 * error, mean + 6 * error, o.mean);
+      const double spread = 1 + 1.5 * std::sqrt(tokens * t.hit * (1 - t.hit));
+      seen.expect_between("smallest message of " + l.name, smallest - spread, smallest + spread,
+                          static_cast<double>(o.smallest));
       const double of_share = std::sqrt(empty * (1 - empty) / pairs);
       seen.expect_between("empty messages of " + l.name, empty - 6 * of_share - 1e-9, empty + 6 * of_share + 1e-9,
                           o.empty);

@@ -21,7 +21,7 @@ class agreement {
   /// Within a bound of the caller.
   void expect_between(const std::string& what, double low, double high, double simulated);
   [[nodiscard]] bool good() const { return agreed_ == all_; }
-  void print() const;
+  void print(const char* what) const;
 
  private:
   index all_ = 0, agreed_ = 0;
@@ -47,7 +47,7 @@ void print_bytes(const setting& s);
 void print_messages(const setting& s, routings& drawn, agreement& seen);
 void print_limits(const setting& s, routings& drawn, agreement& seen);
 void print_skew(const setting& s, routings& drawn, agreement& seen);
-void print_times(const setting& s);
+void print_times(const setting& s, agreement& seen);
 void print_memory(const setting& s);
 
 /// Writes scaling_bytes.svg and scaling_time.svg into the folder.

@@ -109,10 +109,11 @@ observed observe(const setting& s, std::span<const index> choice, index ranks) {
     if (rank == t % ranks) ++own[static_cast<std::size_t>(t)];
     seen.received[static_cast<std::size_t>(rank)] += 1 / static_cast<double>(s.draws);
   });
-  sums of_distinct, of_own, of_returns;
+  sums of_distinct, of_own, of_remote, of_returns;
   for (index t = 0; t < s.draws; ++t) {
     of_distinct.add(static_cast<double>(distinct[static_cast<std::size_t>(t)]));
     of_own.add(static_cast<double>(own[static_cast<std::size_t>(t)]));
+    of_remote.add(static_cast<double>(distinct[static_cast<std::size_t>(t)] - own[static_cast<std::size_t>(t)]));
     index elsewhere = 0;
     for (index i = 0; i < s.k; ++i)
       if (rank_of(choice[static_cast<std::size_t>(t * s.k + i)], s.experts, ranks) != t % ranks) ++elsewhere;
@@ -120,6 +121,7 @@ observed observe(const setting& s, std::span<const index> choice, index ranks) {
   }
   seen.distinct = of_distinct.over(s.draws);
   seen.own = of_own.over(s.draws);
+  seen.remote = of_remote.over(s.draws);
   seen.remote_returns = of_returns.over(s.draws);
   return seen;
 }

@@ -37,6 +37,7 @@ struct estimate {
 struct observed {
   estimate distinct;             ///< ranks of a token's experts
   estimate own;                  ///< its home among them
+  estimate remote;               ///< ranks elsewhere: rows that go out
   estimate remote_returns;       ///< assignments elsewhere
   std::vector<double> received;  ///< rows that each rank gets for one token, its own included
 };

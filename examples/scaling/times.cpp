@@ -19,9 +19,18 @@ std::string where(const pass_time& time) {
   return first <= 0 ? "up to " + tokens(last) : tokens(first) + " to " + tokens(last);
 }
 
+/// At how many of many numbers of tokens the times contradict the interval that the formula gives.
+double wrong_places(const pass_time& time) {
+  const auto [first, last] = time.exchange_outweighs();
+  double wrong = 0;
+  for (double tokens = 0.37; tokens < 1e7; tokens *= 1.1)
+    if ((time.exchange(tokens) > time.compute(tokens)) != (tokens > first && tokens < last)) ++wrong;
+  return wrong;
+}
+
 }  // namespace
 
-void print_times(const setting& s) {
+void print_times(const setting& s, agreement& seen) {
   table given({"node", "GFLOP/s", "reads weights, GB/s", "network, GB/s each way", "a message costs, us",
                "compute, us a token"});
   std::vector<std::string> head{"nodes"};
@@ -39,8 +48,12 @@ void print_times(const setting& s) {
     table rows(head);
     for (const layout& l : layouts(s)) {
       std::vector<std::string> row{l.name};
-      for (const machine& m : machines())
-        row.push_back(cell(time_of_pass(s, paper_traffic(s, l.nodes, l.rule), m, with_backward)));
+      for (const machine& m : machines()) {
+        const pass_time time = time_of_pass(s, paper_traffic(s, l.nodes, l.rule), m, with_backward);
+        row.push_back(cell(time));
+        seen.expect_between(std::string("where the exchange is longer, ") + m.name + ", nodes " + l.name, 0, 0,
+                            wrong_places(time));
+      }
       rows.add(row);
     }
     rows.print(title);
