@@ -111,7 +111,10 @@ class sorted_columns {
   /// 1 <= k <= Depth. For k = Depth the list stays unsorted: that saves the last 12 of 55 comparators of 8 places.
   HEADGATE_ALWAYS_INLINE batch merge_lanes(index k) {
     merge_lanes_apart<vector_width<T, Arch> / 2>(k < Depth);
-    return k < Depth ? places_[k - 1] : smallest(every_place{});
+    if constexpr (Depth > 1) {  // for 1 place g++ 12 warns of an index of -1 that no k makes
+      if (k < Depth) return places_[k - 1];
+    }
+    return smallest(every_place{});
   }
 
   /// Of a merged list: numbers first, first + 1, ... in the lanes of one vector, -inf beyond the last. In falling order if

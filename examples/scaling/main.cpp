@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Expert parallelism on many nodes, on paper and by simulation (docs/scaling.md).
+#include "measure.hpp"
+#include "options.hpp"
+#include "report.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <new>  // bad_alloc
+
+namespace scaling {
+
+namespace {
+
+bool run(const setting& s) {
+  agreement seen;
+  if (s.measure > 0) {
+    print_measured(s, s.measure, seen);
+    seen.print("figures agree with the routing's and the closed form's");
+    return seen.good() || !s.check;
+  }
+  std::printf("%td experts, %td for a token, width %td, hidden %td; %td tokens simulated, seed %llu\n", s.experts, s.k,
+              s.model, s.hidden, s.draws, static_cast<unsigned long long>(s.seed));
+  routings drawn(s);
+  print_rows(s, drawn, seen);
+  print_bytes(s);
+  print_messages(s, drawn, seen);
+  print_limits(s, drawn, seen);
+  print_skew(s, drawn, seen);
+  print_times(s, seen);
+  print_memory(s);
+  seen.print("figures agree with the paper's");
+  if (!s.pictures.empty()) write_pictures(s, drawn);
+  return seen.good() || !s.check;
+}
+
+}  // namespace
+
+}  // namespace scaling
+
+int main(int count, char** arguments) {
+  try {
+    const auto chosen = scaling::parse_options(count, arguments);
+    return !chosen || scaling::run(*chosen) ? 0 : 1;
+  } catch (const std::bad_alloc&) {
+    std::fflush(stdout);
+    std::fputs("headgate_scaling: there is not enough memory\n", stderr);
+  } catch (const std::exception& error) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "headgate_scaling: %s\n", error.what());
+  }
+  return 1;
+}
