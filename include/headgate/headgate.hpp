@@ -16,6 +16,7 @@
 #include <headgate/gates/named.hpp>
 #include <headgate/layer.hpp>
 #include <headgate/losses/communication_balance.hpp>
+#include <headgate/losses/counted_choices.hpp>
 #include <headgate/losses/cross_entropy.hpp>
 #include <headgate/losses/device_balance.hpp>
 #include <headgate/losses/entropy.hpp>

@@ -5,6 +5,7 @@
 
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
+#include <headgate/losses/counted_choices.hpp>
 #include <headgate/losses/expert_counts.hpp>
 #include <headgate/losses/probabilities.hpp>
 #include <headgate/losses/token_mask.hpp>
@@ -81,8 +82,9 @@ T mean_balance(T weight, const token_mask& counted, const token_sequences& seque
 
 /// Where the frequencies of a balance loss come from.
 struct frequency_source {
-  const expert_counts* pooled = nullptr;  ///< null: each sequence's own assignments
-  std::span<const index> devices{};       ///< (experts), empty: each expert by itself
+  const expert_counts* pooled = nullptr;           ///< null: each sequence's own assignments
+  std::span<const index> devices{};                ///< (experts), empty: each expert by itself
+  counted_choices choices = counted_choices::all;  ///< of each sequence's own; pooled counts are what they are
 };
 
 /// `mean_balance` with f from these counts and devices.
@@ -99,9 +101,11 @@ T balance(const char* owner, T weight, const token_mask& counted, const token_se
   if (from.pooled)
     return mean_balance(weight, counted, sequences, r, d,
                         [&](index, T* f) { return relative_frequencies(from.pooled->counts(), from.devices, f); });
-  const view<index> counts = d.counts.zero(sequences.count(), r.experts);
-  for (const auto& a : r.assignments)
-    if (counted(a.token)) ++counts(sequences.of(a.token), a.expert);
+  const index size = sequences.count() * r.experts;
+  index* const own = d.counts.zero(1, size + memory_for(from.choices, r.tokens)).data;
+  const view<index> counts(own, sequences.count(), r.experts);
+  for_each_choice(r, counted, from.choices, own + size,
+                  [&](const assignment<T>& a) { ++counts(sequences.of(a.token), a.expert); });
   return mean_balance(weight, counted, sequences, r, d, [&](index s, T* f) {
     return relative_frequencies({counts.row(s), static_cast<std::size_t>(r.experts)}, from.devices, f);
   });

@@ -6,6 +6,7 @@
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
 #include <headgate/core/error.hpp>
+#include <headgate/losses/counted_choices.hpp>
 #include <headgate/losses/token_mask.hpp>
 #include <headgate/routing/routing.hpp>
 
@@ -15,20 +16,24 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// Adds up assignments per expert: `collect` after each forward pass, with the communicator where several ranks share the
-/// batch, `reset` after the optimizer's step. One object for each layer. Allocates in the first `collect` only.
+/// batch, `reset` after the optimizer's step. One object for each layer. Allocates in the first `collect` only; where first
+/// choices are counted, in the first of a larger batch too.
 class expert_counts {
  public:
   expert_counts() = default;
   /// Zero counts of so many experts, for a rank that may have nothing to collect before the all-reduce.
-  explicit expert_counts(index experts) : counts_(experts) {}
+  explicit expert_counts(index experts, counted_choices choices = counted_choices::all)
+      : choices_(choices), counts_(experts) {}
+  /// Counts these choices of each token; of the same on every rank.
+  explicit expert_counts(counted_choices choices) : choices_(choices) {}
 
-  /// Adds the record's assignments, dropped ones included, of the tokens that count (true = counts, empty = all).
+  /// Adds the record's assignments, or first choices, of the tokens that count (true = counts, empty = all). What a
+  /// capacity drops is among them.
   template <class T>
   void collect(const routing<T>& r, std::span<const bool> mask = {}) {
     const token_mask counted("expert_counts::collect", mask, r.tokens);
     match("expert_counts::collect", r.experts);
-    for (const auto& a : r.assignments)
-      if (counted(a.token)) ++counts_[a.expert];
+    add_to(counts_, r, counted);
   }
 
   /// The same over ranks, one micro-batch each: adds the sum of all ranks' assignments to the counts of each, the buffer of
@@ -44,9 +49,7 @@ class expert_counts {
     const index width = experts() == 0 ? r.experts : experts();
     reduced_.assign(width + 1, 0);
     if (fits) {
-      const token_mask counted(owner, mask, r.tokens);
-      for (const auto& a : r.assignments)
-        if (counted(a.token)) ++reduced_[a.expert];
+      add_to(reduced_, r, token_mask(owner, mask, r.tokens));
     } else {
       reduced_[width] = 1;
     }
@@ -61,9 +64,11 @@ class expert_counts {
     for (index i = 0; i < width; ++i) counts_[i] += reduced_[i];
   }
 
-  /// Adds another rank's or thread's counts.
+  /// Adds another rank's or thread's counts, of the same choices.
   void merge(const expert_counts& other) {
     if (other.experts() == 0) return;
+    if (other.choices_ != choices_)
+      refuse("expert_counts::merge: the counts are of ", name_of(other.choices_), ", these are of ", name_of(choices_));
     match("expert_counts::merge", other.experts());
     for (index i = 0; i < experts(); ++i) counts_[i] += other.counts_[i];
   }
@@ -71,6 +76,7 @@ class expert_counts {
   /// Zero counts of the same experts.
   void reset() { counts_.assign(experts(), 0); }
 
+  [[nodiscard]] counted_choices choices() const { return choices_; }
   [[nodiscard]] index experts() const { return counts_.size(); }
   [[nodiscard]] index total() const {
     index sum = 0;
@@ -89,8 +95,20 @@ class expert_counts {
       refuse(owner, ": ", experts_given, " experts, the counts so far are of ", experts());
   }
 
+  template <class T>
+  void add_to(array<index>& counts, const routing<T>& r, const token_mask& counted) {
+    seen_.assign(detail::memory_for(choices_, r.tokens), 0);
+    detail::for_each_choice(r, counted, choices_, seen_.data(), [&](const assignment<T>& a) { ++counts[a.expert]; });
+  }
+
+  [[nodiscard]] static const char* name_of(counted_choices choices) {
+    return choices == counted_choices::first ? "first choices" : "all choices";
+  }
+
+  counted_choices choices_ = counted_choices::all;
   array<index> counts_;
   array<index> reduced_;  // of one micro-batch over all ranks, and how many ranks refuse
+  array<index> seen_;     // (tokens), of the last record: how many of its choices have passed
 };
 
 }  // namespace HEADGATE_ABI

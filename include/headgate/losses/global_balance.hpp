@@ -17,7 +17,7 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// A mean over the tokens of this micro-batch that count (mask: true = counts, empty = all); give
-/// `expert_counts::collect` the same mask.
+/// `expert_counts::collect` the same mask. Which choices are counted, `counts` says.
 ///
 ///   L = E sum_i f_i P_i      f_i = c_i / sum_j c_j pooled,   P_i = mean_t p_ti of this micro-batch
 ///

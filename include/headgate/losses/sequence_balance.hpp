@@ -4,6 +4,7 @@
 
 #include <headgate/config.hpp>
 #include <headgate/losses/balance.hpp>
+#include <headgate/losses/counted_choices.hpp>
 #include <headgate/losses/token_mask.hpp>
 #include <headgate/losses/token_sequences.hpp>
 #include <headgate/routing/routing.hpp>
@@ -21,7 +22,8 @@ inline namespace HEADGATE_ABI {
 /// The sequences stand one after another in the batch: all of `length` tokens, or from offsets[s] to offsets[s + 1]; one of
 /// the two must be given. Where scores are positive (V3's sigmoid), p_ti is the score over the token's sum, eq. 20. c are the
 /// choices that were made, with the selection bias if there is one. One sequence: `switch_balance`. f carries no gradient;
-/// that of P goes to the scores or the logits. A sequence without an assignment: 0. V3 trains with the weight 1e-4.
+/// that of P goes to the scores or the logits. A sequence without an assignment: 0. V3 trains with the weight 1e-4. Groups of
+/// tokens as sequences and `choices` = first are GShard's loss (`switch_balance`).
 template <class T>
 struct sequence_balance {
   static constexpr const char* name = "sequence_balance";
@@ -29,10 +31,11 @@ struct sequence_balance {
   index length = 0;
   std::span<const index> offsets{};
   std::span<const bool> mask{};
+  counted_choices choices = counted_choices::all;
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
     return detail::balance(name, weight, token_mask(name, mask, r.tokens),
-                           token_sequences(name, length, offsets, r.tokens), {}, r, d);
+                           token_sequences(name, length, offsets, r.tokens), {.choices = choices}, r, d);
   }
 };
 
