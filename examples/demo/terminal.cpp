@@ -2,29 +2,18 @@
 #include "terminal.hpp"
 
 #include <drawing/svg.hpp>
-
-#include <unistd.h>  // isatty
+#include <drawing/terminal.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 
 namespace demo {
 
-namespace {
+using drawing::bar, drawing::fancy_output;
 
-/// `width` cells, the last one filled to an eighth.
-std::string bar(double share, int width) {
-  constexpr std::array<const char*, 8> parts{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const int eighths = static_cast<int>(std::lround(share * width * 8));
-  std::string text;
-  for (int i = 0; i < eighths / 8; ++i) text += "█";
-  text += parts[static_cast<std::size_t>(eighths % 8)];
-  for (int i = (eighths + 7) / 8; i < width; ++i) text += "·";
-  return text;
-}
+namespace {
 
 /// A cell of the heat map on a terminal: from the background's own colour up a ramp of the 256-colour cube.
 std::string coloured(double share, double most) {
@@ -40,11 +29,6 @@ std::string coloured(double share, double most) {
 }
 
 }  // namespace
-
-bool fancy_output() {
-  static const bool fancy = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-  return fancy;
-}
 
 void progress::show(index epoch, const epoch_record& means) {
   const auto now = clock::now();

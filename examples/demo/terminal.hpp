@@ -11,9 +11,6 @@
 
 namespace demo {
 
-/// Whether standard output is a terminal that wants colours (NO_COLOR is honoured, see no-color.org).
-[[nodiscard]] bool fancy_output();
-
 /// One run's line: a bar with loss, accuracy and seconds left that is redrawn in place, or a plain line at every tenth
 /// of the epochs.
 class progress {

@@ -35,10 +35,11 @@ std::string style() {
       ".grid{stroke:#d8dee4;stroke-width:1}.even{stroke:#24292f;stroke-width:1.2;stroke-dasharray:4 4;fill:none}"
       ".line{fill:none;stroke-width:2;stroke-linejoin:round}.faint{stroke-width:1;stroke-opacity:.3}.band{stroke:#fff;"
       "stroke-width:1}"
-      ".paper{fill:#fff}.empty{fill:#f1f3f5}.heat{fill:#1f5fbf}.on{fill:#fff}";
+      ".paper{fill:#fff}.empty{fill:#f1f3f5}.heat{fill:#1f5fbf}.cold{fill:#e0761b}.on{fill:#fff}";
   for (std::size_t i = 0; i < hues.size(); ++i) s += text(".l%zu{stroke:%s}.f%zu{fill:%s}", i, hues[i], i, hues[i]);
   s += "@media (prefers-color-scheme:dark){text{fill:#e6edf3}.tick{fill:#9da7b1}.grid{stroke:#30363d}"
-       ".even{stroke:#e6edf3}.band{stroke:#0d1117}.paper{fill:#0d1117}.empty{fill:#161b22}.heat{fill:#58a6ff}"
+       ".even{stroke:#e6edf3}.band{stroke:#0d1117}.paper{fill:#0d1117}.empty{fill:#161b22}.heat{fill:#58a6ff}.cold{"
+       "fill:#f0883e}"
        ".on{fill:#0d1117}}";
   return s;
 }
@@ -67,7 +68,7 @@ std::string heat_cell(double x, double y, double cell_width, double cell_height,
       "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"3\" class=\"%s\" "
       "fill-opacity=\"%.3f\"/>\n";
   return text(box, x + 1, y + 1, cell_width - 2, cell_height - 2, "empty", 1.0) +
-         text(box, x + 1, y + 1, cell_width - 2, cell_height - 2, "heat", strength);
+         text(box, x + 1, y + 1, cell_width - 2, cell_height - 2, strength < 0 ? "cold" : "heat", std::abs(strength));
 }
 
 }  // namespace drawing

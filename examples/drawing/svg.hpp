@@ -32,7 +32,7 @@ inline constexpr double width = 720;
 /// 1, 2 or 5 times a power of ten, at most a fifth of the span.
 [[nodiscard]] double round_step(double span);
 
-/// A rounded cell of a heat map, `strength` 0 to 1 of its colour.
+/// A rounded cell of a heat map, `strength` 0 to 1 of its colour, or 0 to -1 of the opposite one.
 [[nodiscard]] std::string heat_cell(double x, double y, double cell_width, double cell_height, double strength);
 
 }  // namespace drawing

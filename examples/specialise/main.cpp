@@ -13,7 +13,7 @@ int main(int count, char** arguments) {
     const std::optional<options> chosen = parse_command_line(count, arguments, status);
     if (chosen)
       run_program(*chosen, true, [&](const settings& how, const text& data, const watcher& watch) {
-        train(how, data, chosen->out, chosen->ranks, watch);
+        train(how, data, chosen->out(), chosen->ranks, watch);
       });
     return status;
   } catch (const std::exception& error) {

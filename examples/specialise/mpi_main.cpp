@@ -13,7 +13,7 @@ int main(int count, char** arguments) {
     if (!chosen) return;
     chosen->ranks = rank.size();
     run_program(*chosen, rank.rank() == 0, [&](const settings& how, const text& data, const watcher& watch) {
-      train_rank(how, data, chosen->out, rank, watch);
+      train_rank(how, data, chosen->out(), rank, watch);
     });
   });
   return status != 0 ? status : ended;

@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <utility>
 
 namespace specialise {
 
@@ -107,6 +108,14 @@ std::string line_chart(const std::vector<curve>& curves, const char* title, cons
   return s + "</svg>\n";
 }
 
+/// The same for groups of the same pool.
+std::size_t colour_of(const std::vector<group>& groups, std::size_t number) {
+  std::vector<std::string> pools;
+  for (const group& g : groups)
+    if (std::ranges::find(pools, g.pool) == pools.end()) pools.push_back(g.pool);
+  return static_cast<std::size_t>(std::ranges::find(pools, groups[number].pool) - pools.begin());
+}
+
 /// The validations that all runs of the group have, by step.
 std::vector<std::int64_t> common_steps(const std::vector<const logged_run*>& runs) {
   std::map<std::int64_t, std::size_t> seen;
@@ -124,29 +133,6 @@ figure bits_at(std::int64_t step) {
       if (v.step == step) return v.bpb;
     return std::nan("");
   };
-}
-
-std::vector<std::vector<double>> shares_of(const domain_counts& counts) {
-  std::vector<std::vector<double>> shares = counts;
-  for (auto& row : shares) {
-    const double sum = std::accumulate(row.begin(), row.end(), 0.0);
-    for (double& share : row) share = sum > 0 ? share / sum : 0;
-  }
-  return shares;
-}
-
-/// Experts by the domain that gives them the largest share, within it the largest share first.
-std::vector<std::size_t> by_main_domain(const std::vector<std::vector<double>>& shares) {
-  const std::size_t experts = shares.front().size();
-  std::vector<std::size_t> order(experts), main(experts);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (std::size_t e = 0; e < experts; ++e)
-    for (std::size_t d = 1; d < shares.size(); ++d)
-      if (shares[d][e] > shares[main[e]][e]) main[e] = d;
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
-    return main[a] != main[b] ? main[a] < main[b] : shares[main[a]][a] > shares[main[b]][b];
-  });
-  return order;
 }
 
 }  // namespace
@@ -186,79 +172,64 @@ std::string difference_curves(const std::vector<group>& groups, const group& ref
   return line_chart(curves, "Difference to the global pool by step", "bits per byte more than global", true);
 }
 
-std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& panels) {
+panel panel_of(std::string title, figure what, int digits) {
+  return {.title = std::move(title),
+          .values = [what = std::move(what)](const group& g) { return values_of(g, what); },
+          .digits = digits};
+}
+
+panel panel_against_global(std::string title, const std::vector<group>& groups, figure what, int digits) {
+  const auto differences = [&groups, what = std::move(what)](const group& g) {
+    const group* const global = global_of(groups, g);
+    if (global == nullptr || g.pool == "global") return std::vector<seed_value>{};
+    return differences_of(g, *global, what);
+  };
+  return {.title = std::move(title), .values = differences, .digits = digits, .around_zero = true};
+}
+
+std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& panels, bool with_weights) {
   constexpr double height = 280, gap = 74, head = 40;
+  const double foot = with_weights ? bottom + 4 : bottom - 12;
   const auto count = static_cast<double>(panels.size());
   const double panel_width = (width - 8 - gap * count) / count;
-  std::string s = drawing::open(height, "Figures by pool");
+  std::string s = drawing::open(height, with_weights ? "Figures by weight and pool" : "Figures by pool");
   for (std::size_t p = 0; p < panels.size(); ++p) {
     const double x0 = gap + (panel_width + gap) * static_cast<double>(p) - 12, x1 = x0 + panel_width;
     double low = std::numeric_limits<double>::max(), high = -low;
+    if (panels[p].around_zero) low = high = 0;
     for (const group& g : groups) {
-      const estimate e = estimate_of(g, panels[p].what);
-      const double half = e.has_interval() ? e.half_width : 0;
-      low = (std::min)(low, e.mean - half);
-      high = (std::max)(high, e.mean + half);
-      for (const logged_run* run : g.runs) {
-        low = (std::min)(low, panels[p].what(*run));
-        high = (std::max)(high, panels[p].what(*run));
-      }
+      const std::vector<seed_value> values = panels[p].values(g);
+      for (const seed_value& one : values) low = (std::min)(low, one.value), high = (std::max)(high, one.value);
+      if (values.size() < 2) continue;
+      const estimate e = estimate_of(values);
+      low = (std::min)(low, e.mean - e.half_width);
+      high = (std::max)(high, e.mean + e.half_width);
     }
     const double air = high > low ? 0.08 * (high - low) : 0.01;
-    const scale y{low - air, high + air, height - bottom + 12, head};
+    const scale y{low - air, high + air, height - foot, head};
     s += label(x0, head - 20, "axis", panels[p].title);
-    s += value_grid(y, x0, x1);
+    s += value_grid(y, x0, x1, panels[p].around_zero);
+    if (panels[p].around_zero)
+      s += text("<line x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\" class=\"even\"/>\n", x0, x1, y(0), y(0));
     for (std::size_t g = 0; g < groups.size(); ++g) {
       const double x = x0 + panel_width * (static_cast<double>(g) + 0.5) / static_cast<double>(groups.size());
-      const estimate e = estimate_of(groups[g], panels[p].what);
+      const std::size_t colour = hue(with_weights ? colour_of(groups, g) : g);
+      s += label(x, height - foot + 18, "tick middle", groups[g].pool);
+      if (with_weights) s += label(x, height - foot + 34, "tick middle", text("%g", groups[g].weight));
+      const std::vector<seed_value> values = panels[p].values(groups[g]);
+      if (values.empty()) continue;
+      const estimate e = estimate_of(values);
       if (e.has_interval())
         s += text("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" class=\"line l%zu\"/>\n", x, x,
-                  y(e.mean - e.half_width), y(e.mean + e.half_width), hue(g));
+                  y(e.mean - e.half_width), y(e.mean + e.half_width), colour);
       s += text("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" class=\"line l%zu\"><title>%s</title></line>\n",
-                x - 11, x + 11, y(e.mean), y(e.mean), hue(g), with_interval(e, panels[p].digits).c_str());
-      for (const logged_run* run : groups[g].runs)
+                x - 11, x + 11, y(e.mean), y(e.mean), colour,
+                with_interval(e, panels[p].digits, panels[p].around_zero).c_str());
+      for (const seed_value& one : values)
         s += text(
             "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" class=\"f%zu\" fill-opacity=\".55\"><title>seed %llu: "
             "%.*f</title></circle>\n",
-            x, y(panels[p].what(*run)), hue(g), static_cast<unsigned long long>(run->seed), panels[p].digits,
-            panels[p].what(*run));
-      s += label(x, height - 16, "tick middle", groups[g].pool);
-    }
-  }
-  return s + "</svg>\n";
-}
-
-double largest_share(const logged_run& run) {
-  double most = 0;
-  for (const domain_counts& layer : run.last().counts)
-    for (const auto& row : shares_of(layer)) most = (std::max)(most, *std::ranges::max_element(row));
-  return most;
-}
-
-std::string expert_maps(const logged_run& run, double most) {
-  constexpr double row = 19, head = 26, names = 74, gap = 20, foot = 6;
-  const std::size_t layers = run.last().counts.size(), side = (std::min)(layers, std::size_t{2});
-  const double map_width = (width - names - gap * static_cast<double>(side - 1)) / static_cast<double>(side);
-  const double map_height = head + row * static_cast<double>(run.domains.size()) + foot;
-  std::string s = drawing::open(map_height * static_cast<double>((layers + side - 1) / side), "Domain by expert");
-  for (std::size_t l = 0; l < layers; ++l) {
-    const auto shares = shares_of(run.last().counts[l]);
-    const auto order = by_main_domain(shares);
-    const double column = map_width / static_cast<double>(order.size());
-    const double x0 = names + (map_width + gap) * static_cast<double>(l % side);
-    const double y0 = map_height * static_cast<double>(l / side) + head;
-    s += label(x0 + 1, y0 - 9, "tick",
-               text("layer %zu: %.2f bits of information, largest share %.0f %%", l + 1, run.last().information[l],
-                    100 * run.last().largest_frequency[l]));
-    for (std::size_t d = 0; d < shares.size(); ++d) {
-      const double y = y0 + row * static_cast<double>(d);
-      if (l % side == 0) s += label(names - 10, y + row / 2 + 4, "tick end", run.domains[d]);
-      for (std::size_t c = 0; c < order.size(); ++c) {
-        const double share = shares[d][order[c]];
-        s += text("<g><title>%s, expert %zu: %.1f %%</title>", run.domains[d].c_str(), order[c], 100 * share);
-        s += drawing::heat_cell(x0 + column * static_cast<double>(c), y, column, row, (std::min)(1.0, share / most)) +
-             "</g>\n";
-      }
+            x, y(one.value), colour, static_cast<unsigned long long>(one.seed), panels[p].digits, one.value);
     }
   }
   return s + "</svg>\n";

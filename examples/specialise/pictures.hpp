@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The pictures of the report as SVG elements.
+// Curves and intervals of the report as SVG elements.
 #pragma once
 
 #include "summary.hpp"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,19 +16,20 @@ namespace specialise {
 /// The paired difference to `reference` by step with its 95 % interval as a band; "" if no group shares a seed with it.
 [[nodiscard]] std::string difference_curves(const std::vector<group>& groups, const group& reference);
 
-/// A figure by pool: each seed a dot, mean and 95 % interval a bar. Several figures side by side.
+/// Values of a group's seeds, by pool: each seed a dot, mean and 95 % interval a bar. Several side by side.
 struct panel {
   std::string title;
-  figure what;
+  std::function<std::vector<seed_value>(const group&)> values;  // none: only the group's name
   int digits = 3;
+  bool around_zero = false;  // differences
 };
-[[nodiscard]] std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& panels);
 
-/// Domain x expert of every layer of a run: the share of the domain's assignments that the expert gets. Experts stand in the order of
-/// the domain that uses them most. `most` is the share of the full colour.
-[[nodiscard]] std::string expert_maps(const logged_run& run, double most);
+/// A panel of the figure itself, and one of its differences to the global pool.
+[[nodiscard]] panel panel_of(std::string title, figure what, int digits);
+[[nodiscard]] panel panel_against_global(std::string title, const std::vector<group>& groups, figure what, int digits);
 
-/// The largest share in any layer of the run's last validation.
-[[nodiscard]] double largest_share(const logged_run& run);
+/// `with_weights`: names and colours are of pools, the weight stands below.
+[[nodiscard]] std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& panels,
+                                  bool with_weights = false);
 
 }  // namespace specialise

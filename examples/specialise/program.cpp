@@ -62,7 +62,10 @@ std::optional<options> parse_command_line(int count, char** arguments, int& stat
   CLI::App app{"Trains a small mixture-of-experts language model on several domains, once for each balance pool."};
   app.option_defaults()->always_capture_default();
   app.add_option("--data", chosen.data, "Folder of <domain>.txt");
-  app.add_option("--out", chosen.out, "Folder of logs, checkpoints and report.html; finished runs are skipped");
+  app.add_option(
+      "--out", chosen.outs,
+      "Folder of logs, checkpoints and report.html; finished runs are skipped. `report` takes several, as of "
+      "different weights");
   app.add_option("--seeds", chosen.seeds, "Such as 1-5 or 1,3");
   app.add_option("--pools", chosen.pools, "micro, global, shuffled, buffer or a number of micro-batches")
       ->delimiter(',');
@@ -103,6 +106,11 @@ std::optional<options> parse_command_line(int count, char** arguments, int& stat
     return std::nullopt;
   }
   chosen.only_report = report->parsed();
+  if (chosen.outs.size() > 1 && !chosen.only_report) {
+    std::fprintf(stderr, "specialise: there are %zu --out, runs are written to 1\n", chosen.outs.size());
+    status = 1;
+    return std::nullopt;
+  }
   return chosen;
 }
 
@@ -111,7 +119,11 @@ void run_program(const options& chosen, bool leads,
   if (!chosen.only_report) {
     const std::vector<settings> runs = runs_of(chosen);
     const text data = read_domains(chosen.data, chosen.how.sizes.sequence);
-    if (leads) std::filesystem::create_directories(chosen.out);
+    if (leads) {
+      std::filesystem::create_directories(chosen.out());
+      std::printf("%zu runs of %td steps on %zu domains of %s; logs go to %s\n\n", runs.size(), chosen.how.steps,
+                  data.domains().size(), chosen.data.c_str(), chosen.out().c_str());
+    }
     for (const settings& how : runs) {
       progress line(run_name(how, chosen.ranks));
       watcher watch;
@@ -121,9 +133,9 @@ void run_program(const options& chosen, bool leads,
     }
   }
   if (!leads) return;
-  std::printf("\n%s", write_report(chosen.out).c_str());
+  std::printf("\n%s", write_report({chosen.outs.begin(), chosen.outs.end()}).c_str());
   std::printf("\nreport: %s\n",
-              std::filesystem::absolute(std::filesystem::path(chosen.out) / "report.html").string().c_str());
+              std::filesystem::absolute(std::filesystem::path(chosen.out()) / "report.html").string().c_str());
 }
 
 }  // namespace specialise

@@ -14,12 +14,14 @@ namespace specialise {
 
 struct options {
   settings how;  // of every run, but for seed and pool
-  std::string data = "examples/specialise/data";
-  std::string out = "specialise-runs";
+  std::string data = SPECIALISE_SAMPLE;
+  std::vector<std::string> outs{"specialise-runs"};  // more than one only to report
   std::string seeds = "1-2";
   std::vector<std::string> pools{"micro", "4", "16", "global", "shuffled"};
   index ranks = 1;
   bool only_report = false;
+
+  [[nodiscard]] const std::string& out() const { return outs.front(); }
 };
 
 /// The command line. Nothing, and the program's status, if there is nothing to do after it (--help, a mistake).

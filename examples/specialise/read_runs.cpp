@@ -45,6 +45,7 @@ void read_settings(const json& said, logged_run& run) {
   said.at("pool_size").get_to(run.pool_size);
   said.at("seed").get_to(run.seed);
   said.at("ranks").get_to(run.ranks);
+  said.at("weight").get_to(run.weight);
   said.at("domains").get_to(run.domains);
   said.at("layers").get_to(run.layers);
   said.at("experts").get_to(run.experts);
@@ -53,7 +54,7 @@ void read_settings(const json& said, logged_run& run) {
   if (run.layers < 1 || run.experts < 1 || run.domains.empty())
     refuse_run("it has ", run.layers, " layers, ", run.experts, " experts and ", run.domains.size(), " domains");
   run.settings = said;
-  for (const char* own : {"name", "pool", "pool_size", "seed", "ranks"}) run.settings.erase(own);
+  for (const char* own : {"name", "pool", "pool_size", "seed", "ranks", "weight"}) run.settings.erase(own);
 }
 
 logged_validation read_validation(const json& said, const logged_run& run) {
@@ -76,27 +77,24 @@ logged_validation read_validation(const json& said, const logged_run& run) {
 }
 
 struct logged_step {
-  double balance = 0;  // mean over layers
+  std::vector<double> balance, micro_balance;  // (layers)
   double tokens_per_second = 0;
 };
 
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 /// Means over the steps; the balance over the last tenth, because one batch of it is noisy.
 void summarise(const std::map<std::int64_t, logged_step>& steps, logged_run& run) {
-  double balance = 0, rate = 0, last_ones = 0;
+  const auto is_late = [&](std::int64_t step) { return step * 10 > run.steps * 9 || step == steps.rbegin()->first; };
+  double late = 0;
+  for (const auto& [step, logged] : steps) late += is_late(step) ? 1 : 0;
+  run.balance.assign(static_cast<std::size_t>(run.layers), late > 0 ? 0 : std::nan(""));
+  run.micro_balance = run.balance;
   for (const auto& [step, logged] : steps) {
-    rate += logged.tokens_per_second / static_cast<double>(steps.size());
-    if (step * 10 <= run.steps * 9 && step != steps.rbegin()->first) continue;
-    balance += logged.balance;
-    ++last_ones;
+    run.tokens_per_second += logged.tokens_per_second / static_cast<double>(steps.size());
+    for (std::size_t l = 0; is_late(step) && l < run.balance.size(); ++l) {
+      run.balance[l] += logged.balance[l] / late;
+      run.micro_balance[l] += logged.micro_balance[l] / late;
+    }
   }
-  run.balance = last_ones > 0 ? balance / last_ones : std::nan("");
-  run.tokens_per_second = rate;
 }
 
 /// micro, growing pools, global, then what is not sorted by size.
@@ -107,7 +105,8 @@ int kind_of(const std::string& pool) {
 }
 
 auto order_of(const logged_run& run) {
-  return std::make_tuple(kind_of(run.pool), kind_of(run.pool) == 1 ? run.pool_size : 0, run.pool, run.ranks, run.seed);
+  return std::make_tuple(run.weight, kind_of(run.pool), kind_of(run.pool) == 1 ? run.pool_size : 0, run.pool, run.ranks,
+                         run.seed);
 }
 
 /// The first setting in which two runs differ, as a sentence.
@@ -159,10 +158,12 @@ logged_run parse_run(const std::string& text) {
         logged_validation v = read_validation(said.at("validation"), run);
         validations.insert_or_assign(v.step, std::move(v));
       } else if (said.contains("step")) {
-        const auto balance = finite_list(said.at("balance"), "balance", static_cast<std::size_t>(run.layers));
+        const auto layers = static_cast<std::size_t>(run.layers);
         steps.insert_or_assign(
             said.at("step").get<std::int64_t>(),
-            logged_step{mean_of(balance), finite(said.at("tokens_per_second"), "tokens_per_second")});
+            logged_step{.balance = finite_list(said.at("balance"), "balance", layers),
+                        .micro_balance = finite_list(said.at("micro_balance"), "micro_balance", layers),
+                        .tokens_per_second = finite(said.at("tokens_per_second"), "tokens_per_second")});
       } else if (said.contains("refused")) {
         said.at("refused").get_to(refusal);
       } else if (said.contains("done")) {
@@ -188,25 +189,28 @@ logged_run parse_run(const std::string& text) {
   return run;
 }
 
-run_folder read_runs(const std::filesystem::path& folder) {
-  std::error_code error;
+run_folder read_runs(const std::vector<std::filesystem::path>& folders) {
   std::vector<std::filesystem::path> files;
-  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
-    if (at->path().extension() == ".jsonl") files.push_back(at->path());
-  if (error) throw std::runtime_error(folder.string() + ": cannot be read: " + error.message());
-  if (files.empty()) throw std::runtime_error(folder.string() + ": has no run, a file NAME.jsonl");
-  std::sort(files.begin(), files.end());
+  for (const std::filesystem::path& folder : folders) {
+    const auto begin = static_cast<std::ptrdiff_t>(files.size());
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+      if (at->path().extension() == ".jsonl") files.push_back(at->path());
+    if (error) throw std::runtime_error(folder.string() + ": cannot be read: " + error.message());
+    if (begin == std::ssize(files)) throw std::runtime_error(folder.string() + ": has no run, a file NAME.jsonl");
+    std::sort(files.begin() + begin, files.end());
+  }
 
   run_folder result;
   std::map<decltype(order_of(logged_run{})), std::string> seen;
   for (const auto& path : files) {
-    const std::string file = path.filename().string();
+    const std::string file = folders.size() == 1 ? path.filename().string() : path.string();
     try {
       std::ifstream stream(path, std::ios::binary);
       if (!stream) throw std::runtime_error("cannot be opened for reading");
       logged_run run = parse_run({std::istreambuf_iterator<char>(stream), {}});
       const auto [first, is_new] = seen.emplace(order_of(run), file);
-      if (!is_new) throw std::runtime_error("pool, seed and ranks are those of " + first->second);
+      if (!is_new) throw std::runtime_error("weight, pool, seed and ranks are those of " + first->second);
       result.runs.push_back(std::move(run));
     } catch (const std::exception& reason) {
       result.skipped.push_back(file + ": " + reason.what());

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # What reads the runs of a folder and writes their report, with its tests.
-set(report_parts pictures report read_runs statistics summary)
+set(report_parts expert_maps html_tables pictures plain_tables read_runs report statistics summary)
 list(TRANSFORM report_parts APPEND .cpp)
 add_library(headgate_specialise_report STATIC ${report_parts})
 target_compile_features(headgate_specialise_report PUBLIC cxx_std_20)

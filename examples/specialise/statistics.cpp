@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
-#include <vector>
 
 namespace specialise {
 
@@ -70,12 +69,7 @@ estimate estimate_of(std::span<const double> values) {
   return result;
 }
 
-paired_difference compare(std::span<const double> of, std::span<const double> from) {
-  if (of.size() != from.size())
-    throw std::invalid_argument("compare: " + std::to_string(of.size()) + " values against " +
-                                std::to_string(from.size()) + ", pairs are needed");
-  std::vector<double> differences(of.size());
-  for (std::size_t i = 0; i < of.size(); ++i) differences[i] = of[i] - from[i];
+paired_difference paired_difference_of(std::span<const double> differences) {
   paired_difference result{.difference = estimate_of(differences)};
   const estimate& d = result.difference;
   if (!d.has_interval()) return result;

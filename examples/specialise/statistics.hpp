@@ -34,13 +34,13 @@ struct estimate {
 /// Refuses no values at all.
 [[nodiscard]] estimate estimate_of(std::span<const double> values);
 
-/// The paired difference `of` - `from`, the same seeds in the same order, with the probability of one as large by chance.
+/// A mean of differences of pairs, as of the same seed, with the probability of one as large by chance.
 struct paired_difference {
   estimate difference;
   double probability = 1;  // two-sided paired t test; 1 for one pair
 };
 
-[[nodiscard]] paired_difference compare(std::span<const double> of, std::span<const double> from);
+[[nodiscard]] paired_difference paired_difference_of(std::span<const double> differences);
 
 /// "lower", "higher", "no difference seen" (the interval holds zero) or "one seed" (which says nothing).
 [[nodiscard]] std::string verdict(const paired_difference& difference);

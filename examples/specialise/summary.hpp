@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs by pool and ranks, compared with the global pool and with one rank.
+// Runs by weight, pool and ranks, compared with the global pool and with one rank.
 #pragma once
 
 #include "read_runs.hpp"
 #include "statistics.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -12,8 +13,9 @@
 
 namespace specialise {
 
-/// The runs of one pool on one number of ranks, by seed.
+/// The runs of one weight and pool on one number of ranks, by seed.
 struct group {
+  double weight = 0;
   std::string pool;
   std::int64_t ranks = 1;
   std::vector<const logged_run*> runs;
@@ -25,26 +27,60 @@ using figure = std::function<double(const logged_run&)>;
 [[nodiscard]] double bits_per_byte(const logged_run& run);
 [[nodiscard]] double information(const logged_run& run);        // mean of the layers
 [[nodiscard]] double largest_frequency(const logged_run& run);  // of all layers
-[[nodiscard]] double balance(const logged_run& run);
+[[nodiscard]] double balance(const logged_run& run);            // mean of the layers
+[[nodiscard]] double penalty(const logged_run& run);            // how much more a micro-batch loss asks for, likewise
+
+// The same of one layer.
+[[nodiscard]] figure information_of(std::size_t layer);
+[[nodiscard]] figure largest_frequency_of(std::size_t layer);
+[[nodiscard]] figure penalty_of(std::size_t layer);
 
 /// In the order of the runs. The groups point into `runs`.
 [[nodiscard]] std::vector<group> groups_of(const std::vector<logged_run>& runs);
 
-/// The group of that pool and so many ranks; null if there is none.
-[[nodiscard]] const group* find_group(const std::vector<group>& groups, const std::string& pool, std::int64_t ranks);
+/// The group of that weight, pool and so many ranks; null if there is none.
+[[nodiscard]] const group* find_group(const std::vector<group>& groups, double weight, const std::string& pool,
+                                      std::int64_t ranks);
+
+/// The global pool with the weight and ranks of `like`; null if there is none.
+[[nodiscard]] const group* global_of(const std::vector<group>& groups, const group& like);
+
+/// The groups of one weight: that of most runs.
+[[nodiscard]] std::vector<group> of_main_weight(const std::vector<group>& groups);
+
+/// The groups on the fewest ranks.
+[[nodiscard]] std::vector<group> of_fewest_ranks(const std::vector<group>& groups);
+
+/// Whether groups have more than one weight.
+[[nodiscard]] bool has_weights(const std::vector<group>& groups);
+
+struct seed_value {
+  std::uint64_t seed = 0;
+  double value = 0;
+};
+
+[[nodiscard]] std::vector<seed_value> values_of(const group& of, const figure& what);
+
+/// `of` - `from`, of the seeds that both have.
+[[nodiscard]] std::vector<seed_value> differences_of(const group& of, const group& from, const figure& what);
+
+[[nodiscard]] estimate estimate_of(const std::vector<seed_value>& values);
 
 [[nodiscard]] estimate estimate_of(const group& of, const figure& what);
 
 /// Over the seeds that both have; nothing if there are none.
 [[nodiscard]] std::optional<paired_difference> compare(const group& of, const group& from, const figure& what);
 
+/// "1 seed", "2 seeds".
+[[nodiscard]] std::string counted(std::size_t count, const char* what);
+
 /// A number with its sign, or without one.
 [[nodiscard]] std::string with_interval(const estimate& value, int digits, bool sign = false);
 
+/// "p = 0.0004".
+[[nodiscard]] std::string probability_of(const paired_difference& difference);
+
 /// "0.0312 higher (95 % interval 0.0261 to 0.0363, 5 seeds, p = 0.0004)", with `unit` after the first number.
 [[nodiscard]] std::string sentence_of(const paired_difference& difference, int digits, const std::string& unit = "");
-
-/// The tables for a terminal: pools, pools against global, layers, ranks against one rank, and what was skipped.
-[[nodiscard]] std::string plain_tables(const run_folder& folder);
 
 }  // namespace specialise

@@ -1,26 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "terminal.hpp"
 
-#include <unistd.h>  // isatty
+#include <drawing/terminal.hpp>
 
 #include <cstdio>
-#include <cstdlib>
 
 namespace specialise {
 
 namespace {
-
-bool fancy_output() {
-  static const bool fancy = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-  return fancy;
-}
-
-std::string bar(index step, index steps) {
-  constexpr index width = 20;
-  std::string text;
-  for (index i = 0; i < width; ++i) text += i < step * width / steps ? "█" : "·";
-  return text;
-}
 
 std::string facts(const run_view& now) {
   char text[128] = "";
@@ -41,11 +28,12 @@ void progress::show(const run_view& now) {
   const double made = static_cast<double>(now.step - first_ - 1), left = static_cast<double>(now.steps - now.step);
   const double elapsed = std::chrono::duration<double>(moment - start_).count();
   const double seconds = made > 0 ? elapsed / made * left : 0;
-  if (fancy_output()) {
+  if (drawing::fancy_output()) {
     if (!ends && moment - drawn_ < std::chrono::milliseconds(100)) return;
     drawn_ = moment;
     std::printf("\r\x1b[K\x1b[1m%-16s\x1b[0m \x1b[36m%s\x1b[0m%s  %.0f bytes/s", name_.c_str(),
-                bar(now.step, now.steps).c_str(), facts(now).c_str(), now.bytes_per_second);
+                drawing::bar(static_cast<double>(now.step) / static_cast<double>(now.steps), 20).c_str(),
+                facts(now).c_str(), now.bytes_per_second);
     if (ends)
       std::puts("");
     else

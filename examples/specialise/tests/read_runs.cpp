@@ -45,7 +45,9 @@ TEST_CASE("a log is read back", "[specialise][read_runs]") {
   CHECK(run.last().information.at(0) == Approx(0.188722));
   CHECK(run.last().largest_frequency == std::vector<double>{0.75});
   CHECK(run.last().counts == std::vector<domain_counts>{{{12, 4}, {4, 12}}});
-  CHECK(run.balance == 1.125);  // of the last tenth of the steps
+  CHECK(run.balance == std::vector<double>{1.125});  // of the last tenth of the steps
+  CHECK(run.micro_balance == std::vector<double>{1.25});
+  CHECK(run.weight == 0.01);
   CHECK(run.tokens_per_second == 2000);
   CHECK(run.seconds == 30);
   CHECK(run.weights_checksum == "0123456789abcdef");
@@ -59,7 +61,7 @@ TEST_CASE("lines that a resumed run wrote again replace the first", "[specialise
       replaced(text, "{\"done\"",
                R"({"step": 20, "train_bpb": 2, "balance": [1.75], "micro_balance": [2], "tokens_per_second": 5000}
 {"done")");
-  CHECK(parse_run(again).balance == 1.75);
+  CHECK(parse_run(again).balance == std::vector<double>{1.75});
   CHECK(parse_run(again).tokens_per_second == 3000);
 }
 
@@ -85,7 +87,7 @@ TEST_CASE("a damaged log is refused with the line", "[specialise][read_runs]") {
 }
 
 TEST_CASE("a folder gives its finished runs of one kind and says what it left out", "[specialise][read_runs]") {
-  const run_folder read = read_runs(folder);
+  const run_folder read = read_runs({folder});
   std::vector<std::string> names;
   for (const logged_run& run : read.runs) names.push_back(run.name);
   CHECK(names == std::vector<std::string>{"micro-s1-r1", "micro-s2-r1", "micro-s3-r1", "global-s1-r1", "global-s2-r1",
@@ -102,13 +104,14 @@ TEST_CASE("a run that is there twice counts once", "[specialise][read_runs]") {
   std::filesystem::create_directories(copy);
   std::filesystem::copy_file(folder / "micro-s1-r1.jsonl", copy / "micro-s1-r1.jsonl");
   std::filesystem::copy_file(folder / "micro-s1-r1.jsonl", copy / "copy.jsonl");
-  const run_folder read = read_runs(copy);
+  const run_folder read = read_runs({copy});
   CHECK(read.runs.size() == 1);
-  CHECK(read.skipped == std::vector<std::string>{"micro-s1-r1.jsonl: pool, seed and ranks are those of copy.jsonl"});
+  CHECK(read.skipped ==
+        std::vector<std::string>{"micro-s1-r1.jsonl: weight, pool, seed and ranks are those of copy.jsonl"});
   std::filesystem::remove_all(copy);
 }
 
 TEST_CASE("a folder without logs is refused", "[specialise][read_runs]") {
-  CHECK_THROWS_WITH(read_runs("nowhere"), contains("nowhere: cannot be read: "));
-  CHECK_THROWS_WITH(read_runs(folder.parent_path()), contains("has no run, a file NAME.jsonl"));
+  CHECK_THROWS_WITH(read_runs({"nowhere"}), contains("nowhere: cannot be read: "));
+  CHECK_THROWS_WITH(read_runs({folder.parent_path()}), contains("has no run, a file NAME.jsonl"));
 }

@@ -56,18 +56,18 @@ TEST_CASE("an estimate is mean, deviation and Student's interval", "[specialise]
 }
 
 TEST_CASE("pairing sees what the spread over seeds hides", "[specialise][statistics]") {
-  const std::vector<double> from{1.0, 2.0, 3.0, 4.0}, of{1.1, 2.1, 3.1, 4.2};
-  const paired_difference d = compare(of, from);
+  const std::vector<double> of{1.1, 2.1, 3.1, 4.2};  // against 1, 2, 3 and 4
+  const paired_difference d = paired_difference_of(std::vector<double>{0.1, 0.1, 0.1, 0.2});
   CHECK(d.difference.mean == Approx(0.125));
   CHECK(d.difference.deviation == Approx(0.05));
   CHECK(d.difference.half_width == Approx(3.1824463053 * 0.025));
   CHECK(d.probability == Approx(0.0153924).epsilon(1e-4));  // t = 5 with 3 degrees of freedom
   CHECK(verdict(d) == "higher");
-  CHECK(verdict(compare(from, of)) == "lower");
+  CHECK(verdict(paired_difference_of(std::vector<double>{-0.1, -0.1, -0.1, -0.2})) == "lower");
   CHECK_FALSE(estimate_of(of).half_width < 1);  // which the unpaired interval would be
 
-  CHECK(verdict(compare(std::vector<double>{1, 2, 3}, std::vector<double>{2, 1, 3})) == "no difference seen");
-  CHECK(verdict(compare(std::vector<double>{1, 2}, std::vector<double>{1, 2})) == "no difference seen");
-  CHECK(verdict(compare(std::vector<double>{1}, std::vector<double>{2})) == "one seed");
-  CHECK_THROWS_WITH(compare(of, std::vector<double>{1}), "compare: 4 values against 1, pairs are needed");
+  CHECK(verdict(paired_difference_of(std::vector<double>{-1, 1, 0})) == "no difference seen");
+  CHECK(verdict(paired_difference_of(std::vector<double>{0, 0})) == "no difference seen");
+  CHECK(verdict(paired_difference_of(std::vector<double>{-1})) == "one seed");
+  CHECK(paired_difference_of(std::vector<double>{0.5, 0.5}).probability == 0);
 }

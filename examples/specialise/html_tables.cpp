@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "html_tables.hpp"
+
+#include <drawing/page.hpp>
+#include <drawing/svg.hpp>
+
+#include <algorithm>
+
+namespace specialise {
+
+namespace {
+
+using drawing::text;
+
+std::string cell(const std::string& what, const std::string& below = "") {
+  return "<td>" + what + (below.empty() ? "" : "<small>" + below + "</small>") + "</td>";
+}
+
+std::string row(const std::string& head, const std::string& cells, bool is_reference = false) {
+  return std::string(is_reference ? "<tr class=\"reference\">" : "<tr>") + "<th>" + head + "</th>" + cells + "</tr>\n";
+}
+
+std::string table(const std::vector<std::string>& heads, const std::string& rows) {
+  std::string s = "<div class=\"wide\"><table><thead><tr>";
+  for (const std::string& head : heads) s += "<th>" + head + "</th>";
+  return s + "</tr></thead><tbody>\n" + rows + "</tbody></table></div>\n";
+}
+
+/// A signed difference with its interval, and what it says below.
+std::string difference_cell(const std::optional<paired_difference>& d, int digits) {
+  if (!d) return cell("-", "no seed in common");
+  return cell(with_interval(d->difference, digits, true), verdict(*d));
+}
+
+/// "-0.0158 to +0.0095", and the verdict below.
+std::string interval_cell(const std::optional<paired_difference>& d, int digits) {
+  if (!d) return cell("-", "no seed in common");
+  const estimate& e = d->difference;
+  if (!e.has_interval()) return cell(with_interval(e, digits, true), verdict(*d));
+  return cell(text("%+.*f to %+.*f", digits, e.mean - e.half_width, digits, e.mean + e.half_width),
+              verdict(*d) + ", " + probability_of(*d));
+}
+
+/// Nested settings as "data, train_bytes".
+void flatten(const nlohmann::ordered_json& value, const std::string& name, std::string& rows) {
+  if (value.is_object()) {
+    for (const auto& [key, inner] : value.items()) flatten(inner, name.empty() ? key : name + ", " + key, rows);
+    return;
+  }
+  std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
+  if (value.is_number_integer() && value >= 10000) shown = drawing::grouped(value.get<double>());
+  if (value.is_array()) {
+    shown.clear();
+    for (const auto& entry : value)
+      shown += (shown.empty() ? "" : ", ") + (entry.is_string() ? entry.get<std::string>() : entry.dump());
+  }
+  rows += row(drawing::escaped(name), cell(drawing::escaped(shown)));
+}
+
+}  // namespace
+
+std::string table_style() {
+  return "body{max-width:860px}.wide{overflow-x:auto}td{white-space:nowrap}thead "
+         "th:first-child{text-align:left}.settings "
+         "table{width:auto}tbody th,tbody tr:first-child "
+         "td{font-weight:400}tbody th{font-weight:600}"
+         "td small{display:block;color:#57606a;font-size:12px}p.name{color:inherit;font-weight:600;margin:14px 0 0}"
+         "tr.reference td,tr.reference th{background:#f1f3f5}summary{cursor:pointer;margin:12px 0}"
+         "@media (prefers-color-scheme:dark){td small{color:#9da7b1}tr.reference td,tr.reference "
+         "th{background:#161b22}}";
+}
+
+std::string pool_table(const std::vector<group>& groups, bool with_weights) {
+  std::string rows;
+  for (const group& g : groups) {
+    const group* const global = global_of(groups, g);
+    const bool is_reference = global == &g;
+    rows += row(with_weights ? text("%g", g.weight) : g.pool,
+                (with_weights ? cell(g.pool) : "") + cell(std::to_string(g.runs.size())) +
+                    cell(with_interval(estimate_of(g, bits_per_byte), 4)) +
+                    (global == nullptr ? cell("-", "no global run")
+                     : is_reference    ? cell("reference")
+                                       : difference_cell(compare(g, *global, bits_per_byte), 4)) +
+                    cell(with_interval(estimate_of(g, information), 3)) +
+                    cell(with_interval(estimate_of(g, largest_frequency), 3)) +
+                    cell(with_interval(estimate_of(g, balance), 3)) + cell(with_interval(estimate_of(g, penalty), 3)),
+                is_reference);
+  }
+  std::vector<std::string> heads{
+      "balance pool",      "seeds",        "bits per byte", "against global", "information, bits",
+      "largest frequency", "balance loss", "penalty"};
+  if (with_weights) heads.insert(heads.begin(), "weight");
+  return table(heads, rows);
+}
+
+std::string difference_table(const std::vector<group>& groups) {
+  std::string rows;
+  for (const group& g : groups) {
+    const group* const global = global_of(groups, g);
+    if (global == nullptr || global == &g) continue;
+    const auto bits = compare(g, *global, bits_per_byte);
+    rows += row(g.pool, cell(std::to_string(bits ? bits->difference.count : 0)) + interval_cell(bits, 4) +
+                            interval_cell(compare(g, *global, information), 3) +
+                            interval_cell(compare(g, *global, largest_frequency), 3) +
+                            interval_cell(compare(g, *global, penalty), 3));
+  }
+  if (rows.empty()) return "";
+  return table({"balance pool", "common seeds", "bits per byte", "information, bits", "largest frequency", "penalty"},
+               rows);
+}
+
+std::string domain_table(const std::vector<group>& groups, const std::vector<std::string>& domains) {
+  std::string rows;
+  std::vector<std::string> heads{"domain"};
+  for (const group& g : groups) heads.push_back(g.pool);
+  for (std::size_t d = 0; d < domains.size(); ++d) {
+    const figure bits = [d](const logged_run& run) { return run.last().bpb_by_domain[d]; };
+    std::string cells;
+    for (const group& g : groups) {
+      const group* const global = global_of(groups, g);
+      std::string below;
+      if (global != nullptr && global != &g)
+        if (const auto difference = compare(g, *global, bits)) below = with_interval(difference->difference, 3, true);
+      cells += cell(text("%.3f", estimate_of(g, bits).mean), below);
+    }
+    rows += row(domains[d], cells);
+  }
+  return table(heads, rows);
+}
+
+std::string layer_table(const std::vector<group>& groups) {
+  std::string rows;
+  std::vector<std::string> heads{"balance pool"};
+  const std::size_t layers = groups.front().runs.front()->last().information.size();
+  for (std::size_t l = 0; l < layers; ++l)
+    for (const char* what : {"information, bits", "largest frequency", "penalty"})
+      heads.push_back(text("layer %zu: %s", l + 1, what));
+  for (const group& g : groups) {
+    std::string cells;
+    for (std::size_t l = 0; l < layers; ++l)
+      for (const figure& what : {information_of(l), largest_frequency_of(l), penalty_of(l)})
+        cells += cell(with_interval(estimate_of(g, what), 3));
+    rows += row(g.pool, cells);
+  }
+  return table(heads, rows);
+}
+
+std::string rank_table(const std::vector<group>& groups) {
+  std::string rows;
+  for (const group& g : groups) {
+    const bool alone = std::ranges::count(groups, g.pool, &group::pool) == 1;
+    if (alone) continue;
+    const group* const one = find_group(groups, g.weight, g.pool, 1);
+    rows += row(g.pool,
+                cell(std::to_string(g.ranks)) + cell(std::to_string(g.runs.size())) +
+                    cell(with_interval(estimate_of(g, bits_per_byte), 4)) +
+                    (one == nullptr ? cell("-", "no run on one rank")
+                     : one == &g    ? cell("reference")
+                                    : difference_cell(compare(g, *one, bits_per_byte), 4)) +
+                    cell(with_interval(estimate_of(g, information), 3)) +
+                    cell(text("%.0f", estimate_of(g, [](const logged_run& r) { return r.tokens_per_second; }).mean)),
+                one == &g);
+  }
+  if (rows.empty()) return "";
+  return table({"balance pool", "ranks", "seeds", "bits per byte", "against one rank", "information, bits", "bytes/s"},
+               rows);
+}
+
+std::string settings_table(const run_folder& folder) {
+  std::string rows;
+  flatten(folder.runs.front().settings, "", rows);
+  std::string weights;
+  double seconds = 0;
+  for (const group& g : groups_of(folder.runs))
+    if (const std::string weight = text("%g", g.weight); !weights.ends_with(weight))
+      weights += (weights.empty() ? "" : ", ") + weight;
+  for (const logged_run& run : folder.runs) seconds += run.seconds;
+  rows += row("weight of the balance loss", cell(weights));
+  rows += row("runs", cell(std::to_string(folder.runs.size())));
+  rows += row("all runs, minutes", cell(text("%.1f", seconds / 60)));
+  return "<div class=\"settings\">" + table({"", ""}, rows) + "</div>\n";
+}
+
+}  // namespace specialise
