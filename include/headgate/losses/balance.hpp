@@ -51,9 +51,9 @@ template <class T, class Frequencies>
 T mean_balance(T weight, const token_mask& counted, const token_sequences& sequences, const routing<T>& r,
                routing_gradient<T>& d, const Frequencies& frequencies) {
   const auto counting_in = [&](index s) {
-    index tokens = 0;
-    for (index t = sequences.begin(s); t < sequences.end(s); ++t) tokens += counted(t) ? 1 : 0;
-    return tokens;
+    index count = 0;
+    for (index t = sequences.begin(s); t < sequences.end(s); ++t) count += counted(t) ? 1 : 0;
+    return count;
   };
   index terms = 0;
   for (index s = 0; s < sequences.count(); ++s) terms += counting_in(s) > 0 ? 1 : 0;
