@@ -15,7 +15,8 @@ namespace {
 bool run(const setting& s) {
   agreement seen;
   if (s.measure > 0) {
-    print_measured(s, s.measure, seen);
+    const setting of_ranks = measured_setting(s, s.measure);
+    print_measured(of_ranks, measure_on_threads(of_ranks, s.measure), seen);
     seen.print("figures agree with the routing's and the closed form's");
     return seen.good() || !s.check;
   }

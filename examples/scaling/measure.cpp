@@ -1,42 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "measure.hpp"
 
+#include "measure_rank.hpp"
 #include "table.hpp"
 
-#include <headgate/communicators/counted.hpp>
 #include <headgate/communicators/thread_ranks.hpp>
-#include <headgate/expert_parallel_layer.hpp>
-#include <headgate/experts/glu.hpp>
-#include <headgate/gates/named.hpp>
-#include <headgate/routing/expert_placement.hpp>
-
-#include <algorithm>
 
 namespace scaling {
 
-namespace hg = headgate;
-
 namespace {
-
-constexpr index hidden = 8;  // of the experts: what they compute does not matter here
-
-/// What one rank sends to others in one pass.
-struct sent {
-  index messages = 0, bytes = 0;
-  void add(index values, std::size_t size) {
-    messages += values > 0;
-    bytes += values * static_cast<index>(size);
-  }
-  void add(const sent& other) {
-    messages += other.messages;
-    bytes += other.bytes;
-  }
-};
-
-/// Forward and backward.
-struct two_passes {
-  sent forward, backward;
-};
 
 /// What each rank has to send, from the choice alone: token t is at home on rank t mod ranks.
 std::vector<two_passes> predict(const setting& s, std::span<const index> choice, index ranks) {
@@ -70,46 +42,28 @@ std::vector<two_passes> predict(const setting& s, std::span<const index> choice,
   return all;
 }
 
-/// What each rank sent.
-std::vector<two_passes> measure(const setting& s, const hg::matrix<float>& logits, index ranks) {
-  std::vector<two_passes> all(static_cast<std::size_t>(ranks));
-  std::vector<index> rank_of_expert;
-  for (index e = 0; e < s.experts; ++e) rank_of_expert.push_back(rank_of(e, s.experts, ranks));
-  hg::run_thread_ranks(ranks, [&](hg::thread_rank& self) {
-    hg::counted counted(self);
-    const hg::topk_gate<float> gate{.head = {.model = s.model, .experts = s.experts}, .select = {.k = s.k}};
-    const hg::swiglu_expert<float> expert{.model = s.model, .hidden = hidden};
-    hg::expert_parallel_layer layer(gate, expert, s.seed, hg::expert_placement(rank_of_expert, ranks), self.rank());
-    // With this router a token is its own logits, so the layer routes as the simulation does.
-    layer.params().gate.head.weight = hg::matrix<float>::Identity(s.experts, s.model);
-    hg::matrix<float> x(s.draws / ranks, s.model), y, dx;
-    for (index t = 0; t < x.rows(); ++t) x.row(t) = logits.row(t * ranks + self.rank());
+}  // namespace
 
-    const auto counts = [&] {
-      const hg::traffic sum = counted.counts().total();
-      counted.reset_counts();
-      return sent{sum.messages, sum.bytes};
-    };
-    two_passes& mine = all[static_cast<std::size_t>(self.rank())];
-    typename decltype(layer)::tape tape;
-    layer.forward(counted, x, y, tape);
-    mine.forward = counts();
-    auto gradients = layer.zero_gradients();
-    layer.backward(counted, x, y, tape, dx, gradients);
-    mine.backward = counts();
+setting measured_setting(const setting& whole, index ranks) {
+  setting s = whole;
+  s.model = s.experts;  // the logits are the tokens
+  s.draws = ranks * s.tokens;
+  return s;
+}
+
+std::vector<two_passes> measure_on_threads(const setting& s, index ranks) {
+  const hg::matrix<float> logits = uniform_logits(s);
+  std::vector<two_passes> all(static_cast<std::size_t>(ranks));
+  hg::run_thread_ranks(ranks, [&](hg::thread_rank& self) {
+    all[static_cast<std::size_t>(self.rank())] = measure_rank(s, logits, self);
   });
   return all;
 }
 
-}  // namespace
-
-void print_measured(const setting& whole, index ranks, agreement& seen) {
-  setting s = whole;
-  s.model = s.experts;  // the logits are the tokens
-  s.draws = ranks * s.tokens;
-  const hg::matrix<float> logits = uniform_logits(s);
-  const std::vector<index> choice = choose(s, logits);
-  const std::vector<two_passes> predicted = predict(s, choice, ranks), measured = measure(s, logits, ranks);
+void print_measured(const setting& s, const std::vector<two_passes>& measured, agreement& seen) {
+  const auto ranks = static_cast<index>(measured.size());
+  const std::vector<index> choice = choose(s, uniform_logits(s));
+  const std::vector<two_passes> predicted = predict(s, choice, ranks);
 
   table rows({"rank", "forward: messages", "counted", "bytes", "counted", "backward: messages", "counted", "bytes",
               "counted"});

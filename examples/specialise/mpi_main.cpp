@@ -8,13 +8,12 @@
 int main(int count, char** arguments) {
   using namespace specialise;
   int status = 0;
-  const int ended = hg::run_mpi_ranks(count, arguments, [&](hg::mpi_rank& rank) {
-    std::optional<options> chosen = parse_command_line(count, arguments, status);
-    if (!chosen) return;
+  std::optional<options> chosen = parse_command_line(count, arguments, status);
+  if (!chosen) return status;
+  return hg::run_mpi_ranks(count, arguments, {.time_out = chosen->how.time_out}, [&](hg::mpi_rank& rank) {
     chosen->ranks = rank.size();
     run_program(*chosen, rank.rank() == 0, [&](const settings& how, const text& data, const watcher& watch) {
       train_rank(how, data, chosen->out(), rank, watch);
     });
   });
-  return status != 0 ? status : ended;
 }

@@ -91,6 +91,7 @@ std::optional<options> parse_command_line(int count, char** arguments, int& stat
   app.add_option("--validate-every", how.validate_every, "Steps");
   app.add_option("--checkpoint-every", how.checkpoint_every, "Steps");
   app.add_option("--validation-sequences", how.validation_sequences, "Of each domain; 0: all");
+  app.add_option("--time-out", how.time_out, "Seconds after which ranks give up one that is silent");
   CLI::App* const report =
       app.add_subcommand("report", "Only reads the runs of --out, writes report.html and prints the table");
   report->fallthrough();  // `report --out DIR`

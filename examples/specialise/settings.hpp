@@ -57,6 +57,7 @@ struct settings {
   index validate_every = 60;
   index checkpoint_every = 100;
   index validation_sequences = 128;  // the first so many of each domain; 0: all
+  double time_out = 60;              // seconds after which ranks give up one that is silent
 
   [[nodiscard]] index micro_batches() const { return batch / micro; }
 };

@@ -37,7 +37,9 @@ resumption find_checkpoint(const std::filesystem::path& path, const std::filesys
 
 void train(const settings& how, const text& data, const std::filesystem::path& out, index ranks, const watcher& watch) {
   check(how, ranks);
-  if (ranks > 1) return hg::run_thread_ranks(ranks, [&](auto& rank) { train_rank(how, data, out, rank, watch); });
+  if (ranks > 1)
+    return hg::run_thread_ranks(ranks, {.time_out = how.time_out},
+                                [&](auto& rank) { train_rank(how, data, out, rank, watch); });
   hg::single_rank alone;
   train_rank(how, data, out, alone, watch);
 }

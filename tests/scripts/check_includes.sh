@@ -36,7 +36,7 @@ find include/headgate -name '*.hpp' | sort | xargs awk -v rules="$rules" '
     sub(/\.hpp$/, "", path)
     sub(/\/.*/, "", path)
     if (path ~ /^(config|version|fwd)$/) return "base"
-    return path ~ /^(dense_layer|expert_exchange|expert_parallel_layer|expert_parallel_state|layer_core|layer_state|packed_layer|routed_batch|routed_experts|trained_parameters)$/ ? "layer" : path
+    return path ~ /^(dense_layer|expert_exchange|expert_parallel_agreement|expert_parallel_layer|expert_parallel_state|layer_core|layer_state|packed_layer|routed_batch|routed_experts|trained_parameters)$/ ? "layer" : path
   }
   function complain(sentence) { print FILENAME ":" FNR ": " sentence; bad = 1 }
   BEGIN {

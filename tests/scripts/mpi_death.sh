@@ -6,28 +6,10 @@ set -euo pipefail
 program=$1
 shift
 start_four=("$@")
-log=$(mktemp)
-job=
+. "$(dirname "$0")/mpi_job.sh"
 
 processes() { sed -n 's/^rank [0-9]* is process //p' "$log"; }
-clean_up() {  # those that a stopped or confused launcher has left
-  local pid
-  for pid in $(processes); do
-    [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" != "$(readlink -f "$program")" ] || kill -KILL "$pid" 2>/dev/null || true
-  done
-  [ -z "$job" ] || kill -KILL "$job" 2>/dev/null || true
-}
-trap 'clean_up; rm -f "$log"' EXIT
-
-complain() {
-  echo "mpi_death.sh: $*"
-  cat "$log"
-  exit 1
-}
-start() {  # <argument>...
-  "${start_four[@]}" "$program" "$@" >"$log" 2>&1 &
-  job=$!
-}
+start_program() { start "${start_four[@]}" "$program" "$@"; }  # <argument>...
 process_of() {  # <rank>, once all run
   local i
   for i in $(seq 200); do
@@ -37,24 +19,13 @@ process_of() {  # <rank>, once all run
   sleep 0.3
   sed -n "s/^rank $1 is process //p" "$log"
 }
-ends_within() {  # <seconds>; the job must fail
-  local i status=0
-  for i in $(seq $(($1 * 20))); do
-    kill -0 "$job" 2>/dev/null || break
-    sleep 0.05
-  done
-  ! kill -0 "$job" 2>/dev/null || complain "the job still runs after $1 seconds"
-  wait "$job" || status=$?
-  job=
-  [ "$status" -ne 0 ] || complain "the job ended with status 0"
-}
 
-start 60
+start_program 60
 kill -KILL "$(process_of 2)"
 ends_within 20
 echo "killed: the job ended"
 
-start 2
+start_program 2
 victim=$(process_of 2)
 kill -STOP "$victim"
 ends_within 20
@@ -63,7 +34,7 @@ grep -qE '^rank [013] of 4: (all_reduce|broadcast): rank 2 (did not come to|fell
 clean_up
 echo "stopped: $(grep -m1 'no word' "$log")"
 
-start 60 throw
+start_program 60 throw
 ends_within 20
 grep -q '^rank 3 of 4: no tokens are left$' "$log" || complain "the sentence of rank 3 is not there"
 echo "thrown: $(grep -m1 'no tokens' "$log")"

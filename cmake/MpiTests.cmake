@@ -1,0 +1,18 @@
+# Tests that run as several processes.
+include_guard()
+
+# HEADGATE_MPIEXEC <n> <program> starts n processes of a program.
+set(HEADGATE_MPIEXEC ${MPIEXEC_EXECUTABLE} ${MPIEXEC_PREFLAGS})
+set(headgate_mpi_environment "")
+execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE mpi_version ERROR_QUIET)
+if(mpi_version MATCHES "Open MPI|OpenRTE")  # which by itself neither shares processors nor works for root
+  list(APPEND HEADGATE_MPIEXEC --oversubscribe)
+  set(headgate_mpi_environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1)
+endif()
+list(APPEND HEADGATE_MPIEXEC ${MPIEXEC_NUMPROC_FLAG})
+
+# headgate_mpi_test(<name> <seconds of time-out> <command>...)
+function(headgate_mpi_test name seconds)
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "${headgate_mpi_environment}" TIMEOUT ${seconds} PROCESSORS 2 LABELS mpi)
+endfunction()
