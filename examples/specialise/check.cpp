@@ -495,7 +495,7 @@ void ranks() {
   } catch (const std::invalid_argument& error) {
     sentence = error.what();
   }
-  require(sentence == "specialise: a pool of 2 micro-batches cannot be dealt to 4 ranks evenly", "it says '", sentence,
+  require(sentence == "a pool of 2 micro-batches cannot be dealt to 4 ranks evenly", "it says '", sentence,
           "'");
 }
 
