@@ -104,8 +104,8 @@ void gradients() {
     double sum = share * model.forward(bytes, next, tape);
     for (auto& one : tape.blocks) {
       one.moe.gradient.reset(one.moe.routing);
-      sum += balance(one.moe.routing, one.moe.gradient) +
-             hg::router_z<double>{.weight = z * share}(one.moe.routing, one.moe.gradient);
+      sum += balance.weight * balance(one.moe.routing, one.moe.gradient) +
+             z * share * hg::router_z<double>{}(one.moe.routing, one.moe.gradient);
     }
     return sum;
   };
