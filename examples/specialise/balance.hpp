@@ -31,7 +31,7 @@ class micro_masks {
   hg::scratch<bool> window_;  // false, then `tokens` of true, then false
 };
 
-/// sum_j weight * global_balance of micro-batch j with the counts counts[j]
+/// sum_j global_balance of micro-batch j with the counts counts[j]; its gradient is multiplied by the weight.
 template <class T>
 struct pooled_balance {
   T weight;

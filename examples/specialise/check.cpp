@@ -104,8 +104,8 @@ void gradients() {
     double sum = share * model.forward(bytes, next, tape);
     for (auto& one : tape.blocks) {
       one.moe.gradient.reset(one.moe.routing);
-      sum += balance(one.moe.routing, one.moe.gradient) +
-             hg::router_z<double>{.weight = z * share}(one.moe.routing, one.moe.gradient);
+      sum += balance.weight * balance(one.moe.routing, one.moe.gradient) +
+             z * share * hg::router_z<double>{}(one.moe.routing, one.moe.gradient);
     }
     return sum;
   };
@@ -495,7 +495,7 @@ void ranks() {
   } catch (const std::invalid_argument& error) {
     sentence = error.what();
   }
-  require(sentence == "specialise: a pool of 2 micro-batches cannot be dealt to 4 ranks evenly", "it says '", sentence,
+  require(sentence == "a pool of 2 micro-batches cannot be dealt to 4 ranks evenly", "it says '", sentence,
           "'");
 }
 

@@ -75,7 +75,7 @@ std::string expert_maps(const logged_run& run, double most) {
     const double x0 = names + (map_width + gap) * static_cast<double>(l % side);
     const double y0 = map_height * static_cast<double>(l / side) + head;
     s += label(x0 + 1, y0 - 9, "tick",
-               text("layer %zu: %.3f bits of information, largest share %.1f %%", l + 1, run.last().information[l],
+               text("layer %zu: %.3f bits, largest share %.1f %%", l + 1, run.last().information[l],
                     100 * run.last().largest_frequency[l]));
     for (std::size_t d = 0; d < shares.size(); ++d) {
       const double y = y0 + row * static_cast<double>(d);

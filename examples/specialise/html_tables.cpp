@@ -26,19 +26,24 @@ std::string table(const std::vector<std::string>& heads, const std::string& rows
   return s + "</tr></thead><tbody>\n" + rows + "</tbody></table></div>\n";
 }
 
+/// The mean, and its interval below.
+std::string estimate_cell(const estimate& e, int digits) {
+  return cell(text("%.*f", digits, e.mean), e.has_interval() ? text("± %.*f", digits, e.half_width) : "");
+}
+
 /// A signed difference with its interval, and what it says below.
 std::string difference_cell(const std::optional<paired_difference>& d, int digits) {
   if (!d) return cell("-", "no seed in common");
   return cell(with_interval(d->difference, digits, true), verdict(*d));
 }
 
-/// "-0.0158 to +0.0095", and the verdict below.
+/// "-0.0158 to +0.0095", and below it the probability, after "higher" or "lower" if it leaves out zero.
 std::string interval_cell(const std::optional<paired_difference>& d, int digits) {
   if (!d) return cell("-", "no seed in common");
   const estimate& e = d->difference;
   if (!e.has_interval()) return cell(with_interval(e, digits, true), verdict(*d));
   return cell(text("%+.*f to %+.*f", digits, e.mean - e.half_width, digits, e.mean + e.half_width),
-              verdict(*d) + ", " + probability_of(*d));
+              (e.differs_from_zero() ? verdict(*d) + ", " : "") + probability_of(*d));
 }
 
 /// Nested settings as "data, train_bytes".
@@ -75,16 +80,16 @@ std::string pool_table(const std::vector<group>& groups, bool with_weights) {
   for (const group& g : groups) {
     const group* const global = global_of(groups, g);
     const bool is_reference = global == &g;
-    rows += row(with_weights ? text("%g", g.weight) : g.pool,
-                (with_weights ? cell(g.pool) : "") + cell(std::to_string(g.runs.size())) +
-                    cell(with_interval(estimate_of(g, bits_per_byte), 4)) +
-                    (global == nullptr ? cell("-", "no global run")
-                     : is_reference    ? cell("reference")
-                                       : difference_cell(compare(g, *global, bits_per_byte), 4)) +
-                    cell(with_interval(estimate_of(g, information), 3)) +
-                    cell(with_interval(estimate_of(g, largest_frequency), 3)) +
-                    cell(with_interval(estimate_of(g, balance), 3)) + cell(with_interval(estimate_of(g, penalty), 3)),
-                is_reference);
+    rows +=
+        row(with_weights ? text("%g", g.weight) : g.pool,
+            (with_weights ? cell(g.pool) : "") + cell(std::to_string(g.runs.size())) +
+                estimate_cell(estimate_of(g, bits_per_byte), 4) +
+                (global == nullptr ? cell("-", "no global run")
+                 : is_reference    ? cell("reference")
+                                   : difference_cell(compare(g, *global, bits_per_byte), 4)) +
+                estimate_cell(estimate_of(g, information), 3) + estimate_cell(estimate_of(g, largest_frequency), 3) +
+                estimate_cell(estimate_of(g, balance), 3) + estimate_cell(estimate_of(g, penalty), 3),
+            is_reference);
   }
   std::vector<std::string> heads{
       "balance pool",      "seeds",        "bits per byte", "against global", "information, bits",
@@ -139,7 +144,7 @@ std::string layer_table(const std::vector<group>& groups) {
     std::string cells;
     for (std::size_t l = 0; l < layers; ++l)
       for (const figure& what : {information_of(l), largest_frequency_of(l), penalty_of(l)})
-        cells += cell(with_interval(estimate_of(g, what), 3));
+        cells += estimate_cell(estimate_of(g, what), 3);
     rows += row(g.pool, cells);
   }
   return table(heads, rows);
@@ -153,11 +158,11 @@ std::string rank_table(const std::vector<group>& groups) {
     const group* const one = find_group(groups, g.weight, g.pool, 1);
     rows += row(g.pool,
                 cell(std::to_string(g.ranks)) + cell(std::to_string(g.runs.size())) +
-                    cell(with_interval(estimate_of(g, bits_per_byte), 4)) +
+                    estimate_cell(estimate_of(g, bits_per_byte), 4) +
                     (one == nullptr ? cell("-", "no run on one rank")
                      : one == &g    ? cell("reference")
                                     : difference_cell(compare(g, *one, bits_per_byte), 4)) +
-                    cell(with_interval(estimate_of(g, information), 3)) +
+                    estimate_cell(estimate_of(g, information), 3) +
                     cell(text("%.0f", estimate_of(g, [](const logged_run& r) { return r.tokens_per_second; }).mean)),
                 one == &g);
   }

@@ -77,10 +77,8 @@ std::string maps(const std::vector<group>& groups) {
   for (const group& g : groups) most = (std::max)(most, most_over_even(*g.runs.front()));
   std::string s = text(
       "<h2>Who reads which domain</h2>\n<p>Share of a domain's assignments that each expert gets, against the even "
-      "share "
-      "of %.1f %%: one row a domain, one column an expert, experts in the order of the domain that uses them most. "
-      "Grey "
-      "maps are experts of no domain. One run of each pool, its lowest seed.</p>\n",
+      "share of %.1f %%: one row a domain, one column an expert, experts in the order of the domain that uses them "
+      "most. A pale map is of experts that prefer no domain. One run of each pool, its lowest seed.</p>\n",
       100.0 / static_cast<double>(groups.front().runs.front()->experts));
   s += expert_map_key(most);
   for (const group& g : groups)
@@ -143,8 +141,8 @@ std::string report_page(const run_folder& unescaped) {
   const std::string differences = difference_table(groups);
   if (!differences.empty())
     body +=
-        "<h2>Against global</h2>\n<p>95 % intervals of the mean difference to the global pool with the same seed; "
-        "\"no difference seen\" if it holds zero.</p>\n" +
+        "<h2>Against global</h2>\n<p>95 % intervals of the mean difference to the global pool with the same seed: "
+        "higher or lower if they leave out zero. p: how likely so large a mean is by chance.</p>\n" +
         differences;
   body += by_pool_section(groups) + maps(groups);
   body += titled("By layer", "<p>Mean ± half of the 95 % interval over seeds.</p>\n" + layer_table(groups));

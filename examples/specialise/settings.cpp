@@ -2,7 +2,6 @@
 #include "settings.hpp"
 
 #include <headgate/core/error.hpp>
-#include <headgate/core/extent.hpp>
 
 #include <charconv>
 
@@ -65,19 +64,19 @@ void check(const settings& how, index ranks) {
                                     {"log-every", how.log_every},
                                     {"validate-every", how.validate_every},
                                     {"checkpoint-every", how.checkpoint_every}})
-    hg::check_positive("specialise", name, value);
+    if (value < 1) hg::refuse(name, " is ", value, ", it must be at least 1");
   if (how.batch % how.micro != 0)
-    hg::refuse("specialise: batch is ", how.batch, " sequences, not a multiple of micro, which is ", how.micro);
+    hg::refuse("batch is ", how.batch, " sequences, not a multiple of micro, which is ", how.micro);
   const index micro_batches = how.micro_batches(), size = how.pool.size;
   if (micro_batches % ranks != 0)
-    hg::refuse("specialise: ", micro_batches, " micro-batches cannot be dealt to ", ranks, " ranks evenly");
+    hg::refuse(micro_batches, " micro-batches cannot be dealt to ", ranks, " ranks evenly");
   if (micro_batches % size != 0)
-    hg::refuse("specialise: ", micro_batches, " micro-batches are not a multiple of the pool, which is ", size);
+    hg::refuse(micro_batches, " micro-batches are not a multiple of the pool, which is ", size);
   if (size > 1 && size % ranks != 0)
-    hg::refuse("specialise: a pool of ", size, " micro-batches cannot be dealt to ", ranks, " ranks evenly");
-  check_share(how.warmup, "specialise: warmup");
+    hg::refuse("a pool of ", size, " micro-batches cannot be dealt to ", ranks, " ranks evenly");
+  check_share(how.warmup, "warmup");
   for (const auto& [name, value] : {std::pair{"weight", how.weight}, {"router-z", how.router_z}})
-    if (!(value >= 0 && value < 1e6)) hg::refuse("specialise: ", name, " is ", value, ", it must be at least 0");
+    if (!(value >= 0 && value < 1e6)) hg::refuse(name, " is ", value, ", it must be at least 0");
 }
 
 }  // namespace specialise

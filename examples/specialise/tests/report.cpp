@@ -181,9 +181,8 @@ TEST_CASE("the report is one well-formed page that needs nothing else", "[specia
   CHECK(occurrences(page, "a&b") == 0);
   CHECK(occurrences(page, ">a&amp;b<") >= 4);
   CHECK(occurrences(page, "<svg") == 3 + 2 + 1 + 3);  // figures by pool, curves, colours, a map of each pool
-  CHECK_THAT(
-      page,
-      contains("<tr><th>micro</th><td>3</td><td>2.6250 ± 0.3105</td><td>+0.2917 ± 0.1793<small>higher</small></td>"));
+  CHECK_THAT(page, contains("<tr><th>micro</th><td>3</td><td>2.6250<small>± 0.3105</small></td><td>+0.2917 ± "
+                            "0.1793<small>higher</small></td>"));
   CHECK_THAT(page, contains("<td>+0.0000<small>one seed</small></td>"));
   CHECK_THAT(page, contains("<h2>More ranks</h2>"));
   CHECK_THAT(page, contains("<th>data, train_bytes</th><td>1 500 000</td>"));
