@@ -99,7 +99,7 @@ class trainer {
     sum_gradients();
     hg::clip_gradient_norm(how_.clip, model_, grads_);
     adam_.rate = rate_(now);
-    adam_.step([this](auto&& visit) { walk(visit); });
+    adam_.step([this](auto&& visit) { this->walk(visit); });
   }
 
   [[nodiscard]] validation_record validate() {
