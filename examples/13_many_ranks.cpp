@@ -42,9 +42,8 @@ outcome train(Ranks& ranks) {
     counts.reset();
     for (std::size_t m = 0; m < mine.size(); ++m) {
       layer.forward(mine[m], y[m], tapes[m]);
-      counts.collect(tapes[m].routing);
+      counts.collect(ranks, tapes[m].routing);  // of all ranks; after the last one of the whole batch
     }
-    ranks.all_reduce(counts.counts());  // of the whole batch, on every rank
 
     layer.set_zero(grads);
     loss = 0;

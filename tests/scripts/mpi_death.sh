@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A job of four MPI processes ends, and says why, when one of them is killed, stopped, or throws.
+# A job of four MPI processes ends, and says why, when one of them is killed, stopped, or throws, or MPI knows no threads.
 #   mpi_death.sh <headgate_mpi_death> <command that starts four processes>...
 set -euo pipefail
 program=$1
@@ -37,4 +37,12 @@ echo "stopped: $(grep -m1 'no word' "$log")"
 start_program 60 throw
 ends_within 20
 grep -q '^rank 3 of 4: no tokens are left$' "$log" || complain "the sentence of rank 3 is not there"
-echo "thrown: $(grep -m1 'no tokens' "$log")"
+grep -qE '^rank [012] of 4: [a-z_]+: rank 3 failed: no tokens are left$' "$log" ||
+  complain "no other rank says why rank 3 failed"
+echo "thrown: $(grep -m1 'rank 3 failed' "$log")"
+
+start_program 60 unthreaded
+ends_within 20
+grep -qE '^rank [0-3] of 4: run_mpi_ranks: MPI gives thread level 0, it must be at least 1' "$log" ||
+  complain "no sentence on the thread level"
+echo "unthreaded: $(grep -m1 'thread level' "$log")"

@@ -317,6 +317,27 @@ void check_silence(const Ranks& ranks) {
   }
 }
 
+/// A rank that does not come is given up after the time-out, though others come in between.
+template <class Ranks>
+void check_staggered_silence(const Ranks& ranks) {
+  const hg::index odd = ranks.size() - 1;
+  const auto errors = ranks(1, [&](auto& rank) -> std::string {
+    rank.barrier();
+    const auto start = std::chrono::steady_clock::now();
+    if (rank.rank() == odd)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+    else if (rank.rank() > 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(800 * rank.rank() / (odd - 1)));
+    const std::string error = error_of([&] { rank.barrier(); });
+    const bool late = rank.rank() == 0 && std::chrono::steady_clock::now() - start > std::chrono::milliseconds(1600);
+    return error + (late ? ", too late" : "");
+  });
+  for (const auto& [rank, sentence] : errors) {
+    CAPTURE(rank);
+    CHECK(sentence == "barrier: rank " + std::to_string(odd) + " did not come to barrier: no word for 1 seconds");
+  }
+}
+
 template <class Ranks>
 void check_communicator(const Ranks& ranks) {
   check_values(ranks);
@@ -325,6 +346,7 @@ void check_communicator(const Ranks& ranks) {
   if (ranks.size() == 1) return;
   check_mismatches(ranks);
   check_silence(ranks);
+  if (ranks.size() > 2) check_staggered_silence(ranks);
 }
 
 }  // namespace headgate_test

@@ -145,17 +145,22 @@ void add_to(S* sum, const S* term, index count) {
 }
 
 /// Refuses arguments of all_to_all that are wrong whatever the other ranks say.
-inline void check_all_to_all(index rank, index ranks, std::size_t send, std::span<const index> send_counts,
-                             std::size_t receive, std::span<const index> receive_counts) {
+template <class S>
+void check_all_to_all(index rank, index ranks, std::span<const S> send, std::span<const index> send_counts,
+                      std::span<S> receive, std::span<const index> receive_counts) {
   const auto wanted = static_cast<std::size_t>(ranks);
   if (send_counts.size() != wanted || receive_counts.size() != wanted)
     refuse("all_to_all: there are ", send_counts.size(), " send_counts and ", receive_counts.size(),
            " receive_counts, the group has size ", ranks);
   const index sent = total(send_counts, "send_counts"), received = total(receive_counts, "receive_counts");
-  if (sent != static_cast<index>(send))
-    refuse("all_to_all: send_counts sum to ", sent, ", send holds ", send, " values");
-  if (received != static_cast<index>(receive))
-    refuse("all_to_all: receive_counts sum to ", received, ", receive holds ", receive, " values");
+  if (sent != static_cast<index>(send.size()))
+    refuse("all_to_all: send_counts sum to ", sent, ", send holds ", send.size(), " values");
+  if (received != static_cast<index>(receive.size()))
+    refuse("all_to_all: receive_counts sum to ", received, ", receive holds ", receive.size(), " values");
+  const auto address = [](const S* p) { return reinterpret_cast<std::uintptr_t>(p); };
+  if (address(send.data()) < address(receive.data() + receive.size()) &&
+      address(receive.data()) < address(send.data() + send.size()))
+    refuse("all_to_all: send and receive overlap, they must be apart");
   const auto self = static_cast<std::size_t>(rank);
   if (send_counts[self] != receive_counts[self])
     refuse("all_to_all: rank ", rank, " sends itself ", send_counts[self], " values and takes ", receive_counts[self]);

@@ -19,8 +19,8 @@ void fail_together(Communicator& ranks, const F& f) {
   HEADGATE_TRY { f(); }
   HEADGATE_CATCH_ALL { thrown = detail::rank_exception::current(); }
   if (thrown.kind == detail::rank_exception::none) return;
-  // An operation that failed has failed on all.
-  if (thrown.kind != detail::rank_exception::communication) ranks.fail(thrown.what);
+  // Also an error of an operation: it may be another group's. Of this one's the group knows, and keeps what it knew first.
+  ranks.fail(thrown.what);
   std::rethrow_exception(thrown.cause);
 }
 

@@ -13,7 +13,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>  // memcpy
+#include <cstring>    // memcpy
+#include <exception>  // uncaught_exceptions
+#include <limits>
 #include <list>
 #include <memory>
 #include <span>
@@ -37,7 +39,7 @@ class mpi_exchange {
   };
 
   mpi_exchange(MPI_Comm ranks, double time_out) : time_out_(time_out) {
-    // A communicator of our own, whose messages nobody else takes.
+    // A communicator of our own, whose messages nobody else takes. Collective, without a time-out.
     if (MPI_Comm_dup(ranks, &comm_) != MPI_SUCCESS) fail_operation("mpi_rank: MPI_Comm_dup failed");
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     int rank = 0, size = 0;
@@ -49,7 +51,8 @@ class mpi_exchange {
   mpi_exchange(const mpi_exchange&) = delete;
   mpi_exchange& operator=(const mpi_exchange&) = delete;
   ~mpi_exchange() {
-    if (failure_.empty())
+    // Collective: while an exception unwinds this rank, the others may never come.
+    if (failure_.empty() && std::uncaught_exceptions() == 0)
       MPI_Comm_free(&comm_);
     else
       static_cast<void>(memory_.release());  // there may be messages that nobody took; a failed run is about to end
@@ -72,12 +75,15 @@ class mpi_exchange {
         const index r = (rank_ + step) % size_;
         for (auto bytes = part(r); !bytes.empty();) {
           const auto message = bytes.first((std::min)(message_bytes, bytes.size()));
-          check(call, begin(message.data(), static_cast<int>(message.size()), MPI_BYTE, static_cast<int>(r), data_tag,
-                            comm_, &open(r)));
+          const int code = begin(message.data(), static_cast<int>(message.size()), MPI_BYTE, static_cast<int>(r),
+                                 data_tag, comm_, &open(r));
+          if (code != MPI_SUCCESS) requests_.back() = MPI_REQUEST_NULL;  // whatever it left there is no request
+          check(call, code);
           bytes = bytes.subspan(message.size());
         }
       }
     };
+    receives_ = (std::numeric_limits<int>::max)();  // so far all are: if the next one fails, these are to be withdrawn
     others(receive, MPI_Irecv);
     receives_ = static_cast<int>(requests_.size());
     others(send, MPI_Isend);
@@ -124,11 +130,14 @@ class mpi_exchange {
     fail_operation(name_of(call.operation), ": ", failure_);
   }
 
+  static void rest(int milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); }
+
   /// The operations after the last one fail.
   void fail(const std::string& why) { spread(why, operation_ + 1); }
 
  private:
   static constexpr int data_tag = 0, failure_tag = 1;
+  static constexpr int last_looks = 3;  ///< after a time-out; one alone may only make MPI fetch what has arrived
   static constexpr std::size_t message_bytes = 1u << 26;  ///< at most: MPI counts in int, and each is a sign of life
 
   using clock = std::chrono::steady_clock;
@@ -154,35 +163,48 @@ class mpi_exchange {
     return requests_.emplace_back(MPI_REQUEST_NULL);
   }
 
-  /// Looks until all requests are done. Each that gets done is a word from its rank and begins the time-out anew.
+  /// Looks until all requests are done. Each that gets done is a word from its rank, whose time-out begins anew.
   template <class Arrived>
   void watch(const collective_call& call, const char* absent, const Arrived& arrived) {
     finished_.resize(requests_.size());
-    auto heard = clock::now();
-    for (int looks = 0;; ++looks) {
+    heard_.assign(static_cast<std::size_t>(size_), clock::now());
+    for (int looks = 0, overdue_looks = 0;; ++looks) {
       int count = 0;
       check(call, MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &count, finished_.data(),
                                MPI_STATUSES_IGNORE));
       if (count == MPI_UNDEFINED) return;  // none is left
-      for (int i = 0; i < count; ++i)
-        if (finished_[static_cast<std::size_t>(i)] < receives_)
-          arrived(others_[static_cast<std::size_t>(finished_[static_cast<std::size_t>(i)])]);
       const auto now = clock::now();
+      for (int i = 0; i < count; ++i) {
+        const int done = finished_[static_cast<std::size_t>(i)];
+        const index other = others_[static_cast<std::size_t>(done)];
+        heard_[static_cast<std::size_t>(other)] = now;
+        if (done < receives_) arrived(other);
+      }
       if (count > 0) {
-        heard = now;
-        looks = 0;
+        looks = overdue_looks = 0;
         continue;
       }
       listen(call);
-      if (std::chrono::duration<double>(now - heard).count() > time_out_)
-        give_up(call, silence(
-                          size_, [&](index r) { return is_open(r); }, absent, call, time_out_));
+      const auto overdue = [&](index r) {
+        return std::chrono::duration<double>(now - heard_[static_cast<std::size_t>(r)]).count() > time_out_ &&
+               is_open(r);
+      };
+      // Looks again before it accuses: it may be this process that was suspended, and the message is there.
+      if (any_rank(overdue) && ++overdue_looks > last_looks)
+        give_up(call, silence(size_, overdue, absent, call, time_out_));
       // Yields first, for the answer is often under way; then sleeps, for there may be more ranks than processors.
       if (looks < 100)
         std::this_thread::yield();
       else
         std::this_thread::sleep_for(std::chrono::microseconds((std::min)(looks / 4, 1000)));
     }
+  }
+
+  template <class Is>
+  [[nodiscard]] bool any_rank(const Is& is) const {
+    for (index r = 0; r < size_; ++r)
+      if (is(r)) return true;
+    return false;
   }
 
   [[nodiscard]] bool is_open(index rank) const {
@@ -199,19 +221,20 @@ class mpi_exchange {
     give_up(call, sentence("rank ", rank_, " got an error from MPI: ", text));
   }
 
-  /// Takes back what has not arrived yet, so that MPI writes no more to arguments of the operation.
+  /// Takes back what has not arrived yet, so that MPI writes no more to arguments of the operation, as far as MPI lets it:
+  /// a receive whose message is already coming in cannot be cancelled.
   void withdraw() {
     for (std::size_t i = 0; i < requests_.size(); ++i)
       if (requests_[i] != MPI_REQUEST_NULL && static_cast<int>(i) < receives_) MPI_Cancel(&requests_[i]);
     settle(requests_);
   }
 
-  /// Gives requests a moment to end, and leaves those that do not to themselves.
+  /// Gives requests a moment to end, and leaves those that do not to themselves: MPI may still use their memory.
   static void settle(std::vector<MPI_Request>& requests) {
     int done = 0;
     for (int looks = 0; looks < 100 && !done; ++looks) {
       MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE);
-      if (!done) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      if (!done) rest(1);
     }
     for (MPI_Request& request : requests)
       if (request != MPI_REQUEST_NULL) MPI_Request_free(&request);
@@ -222,8 +245,9 @@ class mpi_exchange {
   MPI_Comm comm_ = MPI_COMM_NULL;
   index rank_ = 0, size_ = 1;
   std::unique_ptr<memory> memory_ = std::make_unique<memory>();
-  std::vector<MPI_Request> requests_;  ///< of the exchange under way: receives, then sends
-  std::vector<index> others_;          ///< whom each request is from or to
+  std::vector<MPI_Request> requests_;     ///< of the exchange under way: receives, then sends
+  std::vector<index> others_;             ///< whom each request is from or to
+  std::vector<clock::time_point> heard_;  ///< last word of each rank in the exchange under way
   std::vector<int> finished_;
   int receives_ = 0;
   std::int64_t operation_ = 0;  ///< counts

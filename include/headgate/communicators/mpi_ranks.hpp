@@ -26,7 +26,7 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 struct mpi_ranks_options {
-  double time_out = 60;   ///< seconds without a word from a rank after which an operation gives it up
+  double time_out = 60;   ///< seconds without a word from a rank after which an operation gives it up; each rank's own
   bool agreement = true;  ///< compare the calls of all ranks before each operation: a short message to each other
 };
 
@@ -39,6 +39,8 @@ struct mpi_ranks_options {
 /// Without `agreement` an operation costs one latency less, and calls that do not match are not found out: they end in a
 /// time-out or an error of MPI's, or exchange what they find. Values travel as bytes: all machines must be of one kind.
 /// After an error in the middle of a transfer MPI may still hold this rank's arguments: end the program, as run_mpi_ranks does.
+/// The constructor (MPI_Comm_dup) and, of a group without failure, the destructor (MPI_Comm_free) are collective and MPI's own:
+/// they wait for the other ranks without limit. Where an exception destroys it, the MPI communicator is left to MPI.
 class mpi_rank {
  public:
   explicit mpi_rank(MPI_Comm ranks = MPI_COMM_WORLD, const mpi_ranks_options& options = {})
@@ -64,7 +66,7 @@ class mpi_rank {
   template <class S>
   void all_to_all(std::span<const std::type_identity_t<S>> send, std::span<const index> send_counts,
                   std::span<S> receive, std::span<const index> receive_counts) {
-    detail::check_all_to_all(rank(), size(), send.size(), send_counts, receive.size(), receive_counts);
+    detail::check_all_to_all<S>(rank(), size(), send, send_counts, receive, receive_counts);
     const detail::collective_call call{.operation = detail::collective::all_to_all, .element = detail::kind_of<S>()};
     agree(call, send_counts.data(), receive_counts.data());
     const auto out = detail::part_of(send, send_counts, rank());
@@ -178,8 +180,10 @@ static_assert(communicator<mpi_rank>);
 
 /// Makes MPI ready, runs `f(rank)` with this process's `mpi_rank&`, and ends MPI when all ranks have returned. Returns 0.
 ///
-/// If f throws, or an operation fails and f does not say so, prints "rank 2 of 4: " and the sentence on standard error and
-/// ends the whole job with status 1 (MPI_Abort): MPI_Finalize would wait for ranks that wait for this one.
+/// If f throws, or an operation fails and f does not say so, tells the other ranks, prints "rank 2 of 4: " and the sentence on
+/// standard error, gives the others a second to print theirs, and ends the whole job with status 1 (MPI_Abort): MPI_Finalize
+/// would wait for ranks that wait for this one. It does so without limit, as MPI_Comm_dup does at the start: a process that
+/// dies there is the launcher's to find. An MPI that knows no threads at all (below MPI_THREAD_FUNNELED) is refused.
 template <class F>
 int run_mpi_ranks(int& argc, char**& argv, const mpi_ranks_options& options, F&& f) {
   int provided = 0, rank = 0, size = 1;
@@ -187,16 +191,30 @@ int run_mpi_ranks(int& argc, char**& argv, const mpi_ranks_options& options, F&&
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   detail::rank_exception thrown;
-  HEADGATE_TRY {
-    mpi_rank self(MPI_COMM_WORLD, options);
-    f(self);
-    self.finish();
-  }
-  HEADGATE_CATCH_ALL { thrown = detail::rank_exception::current(); }
-  if (thrown.kind != detail::rank_exception::none) {
+  const auto end_job = [&] {
     std::fprintf(stderr, "rank %d of %d: %s\n", rank, size, thrown.what.c_str());
     std::fflush(stderr);
+    detail::mpi_exchange::rest(1000);
     MPI_Abort(MPI_COMM_WORLD, 1);
+  };
+  HEADGATE_TRY {
+    if (provided < MPI_THREAD_FUNNELED)
+      refuse("run_mpi_ranks: MPI gives thread level ", provided, ", it must be at least ",
+             static_cast<int>(MPI_THREAD_FUNNELED), " (MPI_THREAD_FUNNELED)");
+    mpi_rank self(MPI_COMM_WORLD, options);
+    HEADGATE_TRY {
+      f(self);
+      self.finish();
+    }
+    HEADGATE_CATCH_ALL {
+      thrown = detail::rank_exception::current();
+      self.fail(thrown.what);  // while there still is a group to tell
+      end_job();
+    }
+  }
+  HEADGATE_CATCH_ALL {
+    thrown = detail::rank_exception::current();
+    end_job();
   }
   MPI_Finalize();
   return 0;

@@ -32,7 +32,7 @@ class single_rank {
   template <class S>
   void all_to_all(std::span<const std::type_identity_t<S>> send, std::span<const index> send_counts,
                   std::span<S> receive, std::span<const index> receive_counts) {
-    detail::check_all_to_all(0, 1, send.size(), send_counts, receive.size(), receive_counts);
+    detail::check_all_to_all<S>(0, 1, send, send_counts, receive, receive_counts);
     check_alive("all_to_all");
     std::copy(send.begin(), send.end(), receive.begin());
   }

@@ -194,7 +194,7 @@ class thread_rank {
   template <class S>
   void all_to_all(std::span<const std::type_identity_t<S>> send, std::span<const index> send_counts,
                   std::span<S> receive, std::span<const index> receive_counts) {
-    detail::check_all_to_all(rank_, size(), send.size(), send_counts, receive.size(), receive_counts);
+    detail::check_all_to_all<S>(rank_, size(), send, send_counts, receive, receive_counts);
     group_->meet(rank_, {.call = {.operation = detail::collective::all_to_all, .element = detail::kind_of<S>()},
                          .send = send.data(),
                          .values = receive.data(),

@@ -17,13 +17,16 @@ inline namespace HEADGATE_ABI {
 ///   all_reduce(values)                                      values = their sum over ranks, added in the order of the ranks:
 ///                                                           the same bits on all of them
 ///   all_to_all(send, send_counts, receive, receive_counts)  the next send_counts[r] values of `send` go to rank r;
-///                                                           `receive` gets receive_counts[r] values from each r, by rank
+///                                                           `receive` gets receive_counts[r] values from each r, by rank;
+///                                                           the two must not overlap
 ///   broadcast(values, root)                                 values = those of rank root
 ///   barrier()
 ///   fail(reason)                                            tells the other ranks that this one will not go on
 ///
-/// An operation that one rank cannot finish finishes on none: all throw a `communicator_error` that names the rank and the
+/// An operation that one rank cannot finish ends on all: they throw a `communicator_error` that names the rank and the
 /// operation, those that wait for a silent rank after their time-out. From then on every operation of the group throws it.
+/// Between threads such an operation finishes on none. Over MPI a rank that had all it needed may have finished it, with the
+/// right values; its next operation throws. What a failed operation leaves in `values` and `receive` is not said.
 ///
 /// Models: `single_rank`, `thread_rank`, `mpi_rank`, `counted` of one of them. Not a model: anything that sums in the order of
 /// arrival.

@@ -38,8 +38,11 @@ class expert_counts {
 
   /// The same over ranks, one micro-batch each: adds the sum of all ranks' assignments to the counts of each, the buffer of
   /// Qiu et al. 2025 (arXiv:2501.11873), Algorithm 1. Collective: every rank calls it once a micro-batch, a rank without
-  /// tokens with its empty record. One all-reduce of experts + 1 integers; the last says how many ranks refuse. Then all do, each
-  /// its own mistake or that of the others, nothing is collected anywhere, and the group goes on.
+  /// tokens with its empty record. One all-reduce of experts + 1 integers; the last says how many ranks refuse, and how many
+  /// count first choices. If any refuses, or they count different choices, all refuse, each its own mistake or that of the
+  /// others, nothing is collected anywhere, and the group goes on. Except for ranks whose counts are of different numbers
+  /// of experts, or that have none yet and bring such records: their all-reduces differ in length, which is a
+  /// `communicator_error` on all, and the group is over.
   template <communicator Communicator, class T>
   void collect(Communicator& ranks, const routing<T>& r, std::span<const bool> mask = {}) {
     const char* const owner = "expert_counts::collect";
@@ -53,13 +56,19 @@ class expert_counts {
     } else {
       reduced_[width] = 1;
     }
+    // Both numbers in one: the number of refusals is at most the number of ranks.
+    const index radix = ranks.size() + 1;
+    if (choices_ == counted_choices::first) reduced_[width] += radix;
     ranks.all_reduce(std::span<index>(reduced_.data(), static_cast<std::size_t>(width + 1)));
     if (!fits) {
       [[maybe_unused]] const token_mask refused(owner, mask, r.tokens);
       match(owner, r.experts);
     }
-    if (reduced_[width] != 0)
-      refuse(owner, ": ", reduced_[width], " of ", ranks.size(), " ranks refused, nothing was collected");
+    if (const index refusals = reduced_[width] % radix; refusals != 0)
+      refuse(owner, ": ", refusals, " of ", ranks.size(), " ranks refused, nothing was collected");
+    if (const index of_first = reduced_[width] / radix; of_first != 0 && of_first != ranks.size())
+      refuse(owner, ": ", of_first, " of ", ranks.size(), " ranks count ", name_of(counted_choices::first),
+             ", the others ", name_of(counted_choices::all), "; nothing was collected");
     match(owner, width);
     for (index i = 0; i < width; ++i) counts_[i] += reduced_[i];
   }
@@ -84,7 +93,8 @@ class expert_counts {
     return sum;
   }
   [[nodiscard]] index operator[](index expert) const { return counts_[expert]; }
-  /// (experts), to read or to all-reduce in place.
+  /// (experts), to read, or to all-reduce in place: once between two calls of `reset`, after all micro-batches. Reduced again,
+  /// what is already a sum over ranks would be multiplied by their number; `collect(ranks, ...)` has no such limit.
   [[nodiscard]] std::span<index> counts() { return {counts_.data(), static_cast<std::size_t>(experts())}; }
   [[nodiscard]] std::span<const index> counts() const { return counts_; }
 
@@ -107,7 +117,7 @@ class expert_counts {
 
   counted_choices choices_ = counted_choices::all;
   array<index> counts_;
-  array<index> reduced_;  // of one micro-batch over all ranks, and how many ranks refuse
+  array<index> reduced_;  // of one micro-batch over all ranks, and how many ranks refuse or count first choices
   array<index> seen_;     // (tokens), of the last record: how many of its choices have passed
 };
 

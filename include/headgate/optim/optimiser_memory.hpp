@@ -51,6 +51,7 @@ class optimiser_memory {
   /// One step: calls change(name, w, dw, moments) for each parameter, `moments` being (Moments x w.size()).
   template <class Walk, class Change>
   void step(const char* owner, Walk& walk, const Change& change) {
+    if (steps_ == 0) remembers_ = false;
     check_walk(owner, walk);
     index visited = 0;
     walk([&](std::string_view name, auto& w, const auto& dw) {
@@ -59,14 +60,17 @@ class optimiser_memory {
       change(name, w, dw, moments_of<typename std::remove_cvref_t<decltype(w)>::Scalar>(slots_[here]).data());
     });
     ++steps_;
+    remembers_ = true;
   }
 
   /// Calls f(name, moments) for each parameter that `walk` visits, `moments` being a view (Moments x w.size()) of T or
-  /// double: what a checkpoint holds beside the parameters. Before the first step they are zeros, to be filled; `resume_at`
-  /// says how many steps they stand for.
+  /// double: what a checkpoint holds beside the parameters. Before the first step they are zeros, to be filled in as many
+  /// walks over the same parameters as it takes; then `resume_at` says how many steps they stand for. A step before that
+  /// forgets them.
   template <class Walk, class F>
   void for_each_moment(Walk&& walk, F&& f) {
     check_walk("optimiser_memory::for_each_moment", walk);
+    remembers_ = true;
     index visited = 0;
     walk([&](std::string_view name, auto& w, const auto&) {
       f(name, moments_of<typename std::remove_cvref_t<decltype(w)>::Scalar>(slots_[visited++]).block());
@@ -76,9 +80,10 @@ class optimiser_memory {
   /// Goes on as after so many steps, with the moments that are there. 0 forgets them.
   void resume_at(index steps) {
     if (steps < 0) refuse("optimiser_memory::resume_at: steps is ", steps, ", it must be at least 0");
-    if (steps > 0 && slots_.empty())
+    if (steps > 0 && !remembers_)
       refuse("optimiser_memory::resume_at: steps is ", steps, ", but there are no moments; fill them first");
     steps_ = steps;
+    if (steps == 0) remembers_ = false;
   }
 
  private:
@@ -105,7 +110,7 @@ class optimiser_memory {
   /// Refuses a walk that differs from the first step's; makes zeros for it if there was none.
   template <class Walk>
   void check_walk(const char* owner, Walk& walk) {
-    if (steps_ == 0) slots_.clear();  // nothing is remembered yet, and a refused first step may have left slots
+    if (!remembers_) slots_.clear();  // a refused first step may have left some
     index visited = 0;
     walk([&](std::string_view name, auto& w, const auto& dw) { check(owner, visited++, name, w, dw); });
     if (visited != slots_.size())
@@ -121,7 +126,7 @@ class optimiser_memory {
       refuse(owner, ": the gradient of '", name, "' is ", dw.rows(), " x ", dw.cols(), ", the parameter ", w.rows(),
              " x ", w.cols());
     if (here == slots_.size()) {
-      if (steps_ > 0)
+      if (remembers_)
         refuse(owner, ": the walk visits '", name, "' (", w.rows(), " x ", w.cols(), ") after the ", here,
                " parameters of the first step");
       slot fresh{std::string(name), w.rows(), w.cols(), {}, {}};
@@ -137,6 +142,7 @@ class optimiser_memory {
   }
 
   array<slot> slots_;
+  bool remembers_ = false;  // the slots are those of a whole walk, and what is in them counts
   index steps_ = 0;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A job that works until something happens to it (tests/scripts/mpi_death.sh): death <seconds of time-out> [throw]
+// A job that works until something happens to it (tests/scripts/mpi_death.sh): death <seconds of time-out> [throw|unthreaded]
 #include <headgate/communicators/mpi_ranks.hpp>
 
 #include <unistd.h>
@@ -9,13 +9,26 @@
 #include <cstdlib>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 namespace hg = headgate;
 
+namespace {
+bool unthreaded = false;
+}
+
+/// MPI, which may be told to know no threads.
+extern "C" int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
+  const int code = PMPI_Init_thread(argc, argv, required, provided);
+  if (unthreaded) *provided = MPI_THREAD_SINGLE;
+  return code;
+}
+
 int main(int argc, char** argv) {
   const double time_out = argc > 1 ? std::atof(argv[1]) : 60;
-  const bool throws = argc > 2;
+  const bool throws = argc > 2 && std::string_view(argv[2]) == "throw";
+  unthreaded = argc > 2 && !throws;
   return hg::run_mpi_ranks(argc, argv, {.time_out = time_out}, [&](hg::mpi_rank& rank) {
     std::printf("rank %d is process %d\n", static_cast<int>(rank.rank()), static_cast<int>(getpid()));
     std::fflush(stdout);

@@ -89,3 +89,16 @@ TEST_CASE("count_contradiction finds the first two ranks that disagree", "[commu
   send[1][0] = 5;
   CHECK(detail::count_contradiction(2, counts) == "rank 1 sends rank 0 5 values, rank 0 takes 3");
 }
+
+TEST_CASE("all_to_all refuses to receive where it sends from", "[communicators][collective_call]") {
+  std::vector<float> values(6);
+  const std::span<float> all(values);
+  const hg::index three[1] = {3};
+  const auto check = [&](std::size_t send, std::size_t receive) {
+    detail::check_all_to_all<float>(0, 1, all.subspan(send, 3), three, all.subspan(receive, 3), three);
+  };
+  CHECK_NOTHROW(check(0, 3));
+  CHECK_NOTHROW(check(3, 0));
+  for (const std::size_t receive : {0u, 1u, 2u})
+    CHECK_THROWS_WITH(check(1, receive), "all_to_all: send and receive overlap, they must be apart");
+}

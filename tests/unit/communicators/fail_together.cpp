@@ -5,8 +5,11 @@
 
 #include "support/catch.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace hg = headgate;
 
@@ -18,11 +21,38 @@ TEST_CASE("what a rank throws goes on, and the group is broken with its sentence
   CHECK_THROWS_WITH(alone.barrier(), Catch::Contains("rank 0 failed: too far"));
 }
 
-TEST_CASE("an operation that failed is not told again", "[communicators][fail_together]") {
+TEST_CASE("an operation that failed is told no second time", "[communicators][fail_together]") {
   hg::single_rank alone;
-  CHECK_THROWS_AS(hg::fail_together(alone, [] { hg::fail_operation("barrier: rank 3 failed"); }),
+  alone.fail("the first reason");
+  CHECK_THROWS_AS(hg::fail_together(alone, [&] { alone.barrier(); }), hg::communicator_error);
+  CHECK_THROWS_WITH(alone.barrier(), "barrier: rank 0 failed: the first reason");
+}
+
+TEST_CASE("an error of another group is this group's too, and told at once", "[communicators][fail_together]") {
+  std::string said;
+  std::atomic<bool> told = false;
+  const auto start = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(hg::run_thread_ranks(2, {.time_out = 20},
+                                       [&](hg::thread_rank& rank) {
+                                         hg::single_rank other_group;
+                                         if (rank.rank() == 0) other_group.fail("of the inner group");
+                                         try {
+                                           hg::fail_together(rank, [&] {
+                                             other_group.barrier();
+                                             rank.barrier();
+                                           });
+                                         } catch (const hg::communicator_error& e) {
+                                           if (rank.rank() == 1) said = e.what();
+                                           // Rank 0 stays, or its leaving would be what rank 1 hears.
+                                           for (int i = 0; rank.rank() == 0 && i < 500 && !told; ++i)
+                                             std::this_thread::sleep_for(std::chrono::milliseconds(10));
+                                           told = true;
+                                           throw;
+                                         }
+                                       }),
                   hg::communicator_error);
-  CHECK_NOTHROW(alone.barrier());  // who threw it has broken the group already
+  CHECK(said == "barrier: rank 0 failed: barrier: rank 0 failed: of the inner group");
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(4));  // rank 0 has not given up waiting
 }
 
 TEST_CASE("ranks that wait learn why, at once", "[communicators][fail_together]") {

@@ -169,3 +169,41 @@ TEST_CASE("a rank that ends before it collects does not leave the others waiting
                                          }),
                     contains("rank 1: no input"));
 }
+
+TEST_CASE("ranks that count different choices all refuse, nothing is collected, and the group goes on",
+          "[losses][expert_counts]") {
+  constexpr std::size_t ranks = 3;
+  const auto r = random_record(7, 4, 3, score_kind::none, 1);
+  std::array<std::string, ranks> said;
+  std::array<hg::index, ranks> before{}, after{};
+  hg::run_thread_ranks(ranks, [&](hg::thread_rank& rank) {
+    const auto me = static_cast<std::size_t>(rank.rank());
+    hg::expert_counts counts(rank.rank() == 1 ? hg::counted_choices::first : hg::counted_choices::all);
+    try {
+      counts.collect(rank, r);
+    } catch (const std::invalid_argument& error) {
+      said[me] = error.what();
+    }
+    before[me] = counts.total();
+    hg::expert_counts first(hg::counted_choices::first);
+    first.collect(rank, r);
+    after[me] = first.total();
+  });
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    CHECK(said[rank] ==
+          "expert_counts::collect: 1 of 3 ranks count first choices, the others all choices; nothing was collected");
+    CHECK(before[rank] == 0);
+    CHECK(after[rank] == 3 * r.tokens);
+  }
+}
+
+TEST_CASE("ranks whose counts are of different numbers of experts end in an error of the group",
+          "[losses][expert_counts]") {
+  CHECK_THROWS_AS(hg::run_thread_ranks(2,
+                                       [&](hg::thread_rank& rank) {
+                                         hg::expert_counts counts;
+                                         counts.collect(rank,
+                                                        random_record(7, 4 + rank.rank(), 3, score_kind::none, 1));
+                                       }),
+                  hg::communicator_error);
+}

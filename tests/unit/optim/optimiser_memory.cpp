@@ -245,3 +245,42 @@ TEST_CASE("An optimiser's moments are those of the first step's parameters and o
   CHECK(visits == 0);
   CHECK(memory.steps() == 1);
 }
+
+TEST_CASE("An optimiser's moments that were filled before the first step are there for the next walk",
+          "[optim][optimiser_memory]") {
+  list l;
+  l.add("up", 2, 3);
+  hg::optimiser_memory<double, 2> memory;
+  const auto sum = [&] {
+    double all = 0;
+    memory.for_each_moment(l.walk(), [&](std::string_view, hg::view<double> m) { all += hg::map_of(m).sum(); });
+    return all;
+  };
+  memory.for_each_moment(l.walk(), [](std::string_view, hg::view<double> m) { hg::map_of(m).setConstant(5); });
+  CHECK(sum() == 12 * 5);
+
+  list more = l;
+  more.add("down", 3, 2);
+  CHECK_THROWS_WITH(memory.for_each_moment(more.walk(), [](std::string_view, hg::view<double>) {}),
+                    contains("the walk visits 'down' (3 x 2) after the 1 parameters"));
+  CHECK(sum() == 12 * 5);
+  memory.resume_at(2);
+  count_down(memory, l);
+  CHECK((l.parameters[0].w.array() == 1.0 - 6.0).all());
+
+  memory.resume_at(0);
+  CHECK(sum() == 0);
+  memory.for_each_moment(l.walk(), [](std::string_view, hg::view<double> m) { hg::map_of(m).setConstant(5); });
+  count_down(memory, more);  // without `resume_at` a first step begins from nothing
+  CHECK((more.parameters[0].w.array() == 0.0).all());
+}
+
+TEST_CASE("What a refused first step leaves behind is no memory to go on with", "[optim][optimiser_memory]") {
+  list l;
+  l.add("first", 2, 2);
+  l.add("up", 2, 3);
+  l.parameters[1].dw.setOnes(1, 1);
+  hg::optimiser_memory<double, 2> memory;
+  CHECK_THROWS(count_down(memory, l));
+  CHECK_THROWS_WITH(memory.resume_at(1), contains("there are no moments"));
+}
