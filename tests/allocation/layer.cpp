@@ -95,14 +95,15 @@ TEMPLATE_TEST_CASE("losses, low-rank and frozen experts and dropping tokens allo
                     hg::mutual_information_balance<T>{}, hg::load_concentration<T>{});
   hg::loss_values<T> values;
   hg::single_rank alone;
-  hg::expert_counts over_ranks;
+  hg::expert_counts over_ranks(hg::counted_choices::first);
   const auto over_all_ranks = [&](const hg::routing<T>& r, hg::routing_gradient<T>& d) {
     over_ranks.collect(alone, r);
     return hg::global_balance<T>{.counts = &over_ranks}(r, d);
   };
   check_second_pass(layer, hg::run_sequentially, values("over all ranks", over_all_ranks),
-                    values(hg::switch_balance<T>{.weight = 0}), values(hg::router_z<T>{}));
+                    values(hg::switch_balance<T>{.choices = hg::counted_choices::first}), values(hg::router_z<T>{}));
   CHECK(counts.total() == 3 * 60 * 2);
+  CHECK(over_ranks.total() == 3 * 60);
   for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority})
     check_second_pass(hg::layer{hg::softmax_topk_gate<T>{.head = {.model = 24, .experts = 6}, .select = {.k = 2}},
                                 hg::linear_expert<T>{.model = 24, .outputs = 9}, 1,

@@ -8,7 +8,9 @@
 #include "unit/losses/records.hpp"
 
 #include <array>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace headgate_test;
@@ -143,10 +145,10 @@ frequencies plain(const micro_batch& part) {
   return of;
 }
 
-/// All micro-batches as one.
-micro_batch concatenated_record_mask(const batch& all, std::vector<char>& padding) {
-  micro_batch whole;
-  auto& r = whole.record;
+/// The record of all micro-batches as one, and which of its tokens count.
+std::pair<routing<double>, std::vector<char>> concatenated_record_mask(const batch& all) {
+  std::pair<routing<double>, std::vector<char>> whole;
+  auto& [r, padding] = whole;
   const auto& first = all.parts.front().record;
   r.reset(tokens * groups, experts);
   r.scores_are = first.scores_are;
@@ -255,19 +257,18 @@ TEST_CASE("balance is one for uniform frequencies or probabilities, and may be l
 TEST_CASE("at the last accumulation step the buffer is that of the concatenated batch", "[balance][identities]") {
   for (const auto& all : batches()) {
     CAPTURE(all.name);
-    std::vector<char> padding;
-    const auto whole = concatenated_record_mask(all, padding);
+    const auto [whole, padding] = concatenated_record_mask(all);
     const auto flags = std::make_unique<bool[]>(padding.size());
     for (std::size_t t = 0; t < padding.size(); ++t) flags[t] = padding[t] != 0;
     const std::span<const bool> counted(flags.get(), padding.size());
 
     hg::expert_counts buffer, at_once;
     for (const auto& part : all.parts) buffer.collect(part.record, part.mask());
-    at_once.collect(whole.record, counted);
+    at_once.collect(whole, counted);
     CHECK(std::equal(buffer.counts().begin(), buffer.counts().end(), at_once.counts().begin()));
 
     // Hence the loss of the whole batch is the mean of those with the complete buffer, and so is the gradient.
-    const auto expected = of(hg::switch_balance<double>{.weight = 0.3, .mask = counted}, whole.record);
+    const auto expected = of(hg::switch_balance<double>{.weight = 0.3, .mask = counted}, whole);
     double mean = 0;
     for (hg::index j = 0; j < groups; ++j) {
       const auto part = global(all.parts[static_cast<std::size_t>(j)], buffer);

@@ -37,7 +37,8 @@ TEST_CASE("gradients through the exchange agree with differences of the loss ove
 }
 
 TEST_CASE("a capacity limits what each rank's own batch sends", "[expert_parallel]") {
-  for (const auto rule : {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice}) {
+  for (const auto rule :
+       {hg::drop::by_position, hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority}) {
     hg::layer layer = plain;
     layer.options().capacity = {.factor = 0.6, .drop = rule};
     for (hg::index ranks = 1; ranks <= 3; ++ranks)

@@ -107,3 +107,30 @@ TEST_CASE("gradients of a batch with padding are those of the batch without it",
     CHECK(largest < 1e-12);
   });
 }
+
+TEST_CASE("a recording of all tokens is replayed without those that do not count", "[property][steering][padding]") {
+  bool mask[tokens];
+  for (hg::index t = 0; t < tokens; ++t) mask[t] = counts(t);
+  const hg::layer layer{hg::topk_gate<double>{.head = {.model = model, .experts = experts}, .select = {.k = 2}},
+                        hg::swiglu_expert<double>{.model = model, .hidden = 5}, 3};
+  const hg::matrix<double> x = random_matrix<double>(tokens, model, {1}),
+                           dy = random_matrix<double>(tokens, model, {2});
+  hg::matrix<double> y, dx, expected_y, expected_dx;
+  typename std::remove_cvref_t<decltype(layer)>::tape tape, chosen;
+  layer.forward(x, y, tape);
+  const hg::recorded_pass<double> recorded(tape.routing);
+  auto expected = layer.zero_gradients();
+  chosen.steering.mask = mask;
+  layer.forward(x, expected_y, chosen);
+  layer.backward(x, dy, chosen, expected_dx, expected);
+  for (const auto weights : {hg::forced_weights::recomputed, hg::forced_weights::recorded}) {
+    tape.steering = {.forced = &recorded, .weights = weights, .mask = mask};
+    auto grads = layer.zero_gradients();
+    layer.forward(x, y, tape);
+    layer.backward(x, dy, tape, dx, grads);
+    CHECK(same_matrix(y, expected_y));
+    if (weights == hg::forced_weights::recorded) continue;  // no gradient goes to the router
+    CHECK(same_matrix(dx, expected_dx));
+    CHECK(same_parameters(grads, expected));
+  }
+}

@@ -4,6 +4,7 @@
 
 #include <headgate/communicators/reduce_gradients.hpp>
 #include <headgate/concepts/communicator.hpp>
+#include <headgate/concepts/partly_replicated.hpp>
 #include <headgate/config.hpp>
 
 #include <string_view>
@@ -16,7 +17,7 @@ inline namespace HEADGATE_ABI {
 template <communicator Communicator, class Module>
 void broadcast_parameters(Communicator& ranks, Module& module, index root) {
   const auto broadcast = [&](std::string_view, auto& w) { ranks.broadcast(detail::values_of(w), root); };
-  if constexpr (detail::partly_replicated<Module, decltype(broadcast)>)
+  if constexpr (partly_replicated<Module, decltype(broadcast)>)
     module.for_each_replicated_tensor(broadcast);
   else
     module.for_each_tensor(broadcast);

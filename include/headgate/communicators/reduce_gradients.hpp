@@ -3,6 +3,7 @@
 #pragma once
 
 #include <headgate/concepts/communicator.hpp>
+#include <headgate/concepts/partly_replicated.hpp>
 #include <headgate/config.hpp>
 
 #include <cstddef>
@@ -21,27 +22,22 @@ template <class M>
   return std::span(m.data(), static_cast<std::size_t>(m.size()));
 }
 
-/// True for a module of which each rank has parts of its own beside the replicas.
-template <class Module, class F>
-concept partly_replicated = requires(Module& module, const F& f) {
-  module.for_each_replicated_tensor(f);
-};
-struct visits_any {
-  template <class W>
-  void operator()(std::string_view, W&) const {}
-};
-
 }  // namespace detail
 
 /// Data parallelism: each rank ran the whole module on tokens of its own; each trained matrix of `grads` becomes its mean over
 /// ranks, added in the order of the ranks: the same bits on all, so replicas that start equal stay equal. For losses
 /// that are means over a rank's tokens, and as many tokens on each rank, it is the gradient of the mean over all.
 ///
+/// Not for a module with parts of a rank's own. An `expert_parallel_layer` is refused when it is compiled; A MODEL THAT CONTAINS
+/// ONE IS NOT FOUND OUT, and would average different experts with one another. Average the rest of such a model, and give
+/// the layer to `all_reduce_gradients`; that one sums, so divide the layer's gradients by the number of ranks, those of its
+/// experts too. A model that has the `for_each_replicated_...` walks of that layer is refused as it is.
+///
 /// One message for each matrix, in place: packed into one buffer they would be one message, but need memory of the size of the
 /// module, and most bytes are in few large matrices.
 template <communicator Communicator, class Module, class Gradients>
 void average_gradients(Communicator& ranks, Module& module, Gradients& grads) {
-  static_assert(!detail::partly_replicated<Module, detail::visits_any>,
+  static_assert(!partly_replicated<Module>,
                 "average_gradients: each rank has experts of its own; use all_reduce_gradients");
   const index size = ranks.size();
   module.for_each_parameter(grads, [&](std::string_view, auto&, auto& d) {

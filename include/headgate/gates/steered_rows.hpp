@@ -66,6 +66,7 @@ class steered_rows {
   [[nodiscard]] bool is_on(index token, index expert) const { return r_.logits(token, expert) > switched_off; }
 
   [[nodiscard]] index forced_experts(index token, index* ids) const {
+    if (!how_.counts(token)) return 0;  // padding, whatever was recorded
     const std::span<const index> recorded = how_.forced->experts_of(token);
     std::copy(recorded.begin(), recorded.end(), ids);
     for (const index e : recorded)

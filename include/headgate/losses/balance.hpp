@@ -18,6 +18,15 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace detail {
 
+/// f(j) for the experts on i's device, ascending; for i alone where no devices are given.
+template <class F>
+void for_each_on_device(std::span<const index> devices, index i, const F& f) {
+  if (devices.empty()) return f(i);
+  const index device = devices[static_cast<std::size_t>(i)];
+  for (std::size_t j = 0; j < devices.size(); ++j)
+    if (devices[j] == device) f(static_cast<index>(j));
+}
+
 /// f_i = E mean_{j in G(i)} c_j / sum_j c_j   (experts)
 ///
 /// G(i) are the experts of i's device, or i alone where no devices are given. Whole numbers until the one division, so that
@@ -29,16 +38,12 @@ bool relative_frequencies(std::span<const index> counts, std::span<const index> 
   index total = 0;
   for (const index count : counts) total += count;
   if (total == 0) return false;
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    index count = counts[i], members = 1;
-    if (!devices.empty()) {
-      count = members = 0;
-      for (std::size_t j = 0; j < counts.size(); ++j)
-        if (devices[j] == devices[i]) {
-          count += counts[j];
-          ++members;
-        }
-    }
+  for (index i = 0; i < experts; ++i) {
+    index count = 0, members = 0;
+    for_each_on_device(devices, i, [&](index j) {
+      count += counts[static_cast<std::size_t>(j)];
+      ++members;
+    });
     f[i] = static_cast<T>(experts * count) / static_cast<T>(members * total);
   }
   return true;

@@ -10,6 +10,7 @@
 #include <headgate/losses/token_sequences.hpp>
 #include <headgate/routing/routing.hpp>
 
+#include <algorithm>
 #include <span>
 
 namespace headgate {
@@ -44,7 +45,8 @@ struct communication_balance {
     index *const place = memory.row(0), *const sent = memory.row(1);
     index device_count = 0, total = 0;
     for (index i = 0; i < r.experts; ++i) {
-      while (device_of(place[i]) != device_of(i)) ++place[i];
+      place[i] = i;
+      detail::for_each_on_device(devices, i, [&](index j) { place[i] = (std::min)(place[i], j); });
       if (place[i] == i) ++device_count;
     }
     for (const auto& a : r.assignments) {
@@ -60,9 +62,6 @@ struct communication_balance {
       return total > 0;
     });
   }
-
- private:
-  [[nodiscard]] index device_of(index expert) const { return devices[static_cast<std::size_t>(expert)]; }
 };
 
 }  // namespace HEADGATE_ABI

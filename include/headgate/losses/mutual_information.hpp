@@ -16,8 +16,8 @@ inline namespace HEADGATE_ABI {
 ///
 ///   L = mean_t H(p_t) - H(P) = -I(token; expert),   P = mean_t p_t,   H(p) = -sum_i p_i log p_i
 ///
-/// Minimising it makes each token's choice sharp and the experts' shares of the batch even. -log E <= L <= 0: 0 if all
-/// tokens have the same probabilities, -log E if each token is certain and the experts have equal shares. P is
+/// Minimising it makes each token's choice sharp and the experts' shares of the batch even. -log E <= L <= 0 up to rounding:
+/// 0 if all tokens have the same probabilities, -log E if each token is certain and the experts have equal shares. P is
 /// differentiated: dp_ti = log(P_i / p_ti) / tokens, to the scores or the logits; no assignment is looked at. The authors'
 /// code has log(P_i + 1e-8); here p log p is 0 where p is 0, with no gradient through that logarithm.
 template <class T>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <headgate/concepts/communicator.hpp>
+#include <headgate/concepts/partly_replicated.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
@@ -78,17 +79,20 @@ double clip_gradient_norm(double max_norm, Walk&& walk) {
   return detail::clip_to(max_norm, gradient_norm(walk), walk);
 }
 
-/// The same for one module.
+/// The same for one module, all of which this rank has. An `expert_parallel_layer` is refused when it is compiled; A MODEL THAT
+/// CONTAINS ONE IS NOT FOUND OUT: each rank would clip by a norm of its own, and replicas would part. Give such a model the
+/// walks `for_each_own_gradient`, `for_each_replicated_gradient` and `for_each_replicated_tensor`, which go into the layer's, and
+/// pass the communicator.
 template <class Module, class Gradients>
 double clip_gradient_norm(double max_norm, Module& module, Gradients& gradients) {
   static_assert(
-      !requires { module.placement(); },
+      !partly_replicated<Module>,
       "clip_gradient_norm: each rank has experts of its own, and would find another norm; pass the communicator");
   return clip_gradient_norm(max_norm, [&](auto&& visit) { module.for_each_parameter(gradients, visit); });
 }
 
-/// The same for an `expert_parallel_layer`, collective: the norm is that of all ranks' experts and of one replica of the rest,
-/// the same on all ranks, so replicas stay equal. After `all_reduce_gradients`.
+/// The same for an `expert_parallel_layer`, or a model with its walks, collective: the norm is that of all ranks' experts and of
+/// one replica of the rest, the same on all ranks, so replicas stay equal. After `all_reduce_gradients`.
 template <communicator Communicator, class Layer, class Gradients>
 double clip_gradient_norm(Communicator& ranks, double max_norm, Layer& layer, Gradients& gradients) {
   detail::check_max_norm(max_norm);

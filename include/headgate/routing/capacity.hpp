@@ -32,7 +32,9 @@ enum class drop {
 enum class rounding { up, down };
 
 /// Of what a capacity's factor is a share: of the assignments that the record holds, or of the tokens of the batch (which stay
-/// the same where assignments are dropped at random, `random_second`).
+/// the same where assignments are dropped at random, `random_second`). ALL tokens: also padding (`steering::mask`) and others
+/// without an assignment, so that padding makes this capacity larger. Of assignments padding has none: a share of those is that of the batch
+/// without it.
 enum class share_of { assignments, tokens };
 
 /// An expert takes at most max(minimum, factor * assignments / experts) assignments, rounded up or down, or `fixed` ones,

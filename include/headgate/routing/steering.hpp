@@ -37,12 +37,15 @@ struct steering {
   const recorded_pass<T>* forced = nullptr;
   forced_weights weights = forced_weights::recomputed;
   /// Tokens that count (true = counts, empty = all), as losses read it. Padding: all experts are off for the others, so
-  /// they take no place of an expert and get 0 from the routed experts. The caller keeps it alive.
+  /// they take no place of an expert and get 0 from the routed experts; also where `forced` names some for them. The caller keeps it alive.
   std::span<const bool> mask{};
 
   [[nodiscard]] bool is_set() const {
     return k != 0 || skip != 0 || !off.empty() || forced != nullptr || !mask.empty();
   }
+
+  /// Whether the token counts.
+  [[nodiscard]] bool counts(index token) const { return mask.empty() || mask[static_cast<std::size_t>(token)]; }
 
   /// Refuses what no gate of so many experts can do with a batch of so many tokens.
   void check(index tokens, index experts) const {
@@ -87,7 +90,7 @@ struct steering {
     if (off.empty() && mask.empty()) return;
     for (index t = 0; t < logits.rows; ++t) {
       T* const z = logits.row(t);
-      if (!mask.empty() && !mask[static_cast<std::size_t>(t)]) {
+      if (!counts(t)) {
         std::fill_n(z, logits.cols, switched_off);
         continue;
       }

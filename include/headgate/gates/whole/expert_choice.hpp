@@ -61,6 +61,11 @@ struct expert_choice {
   struct column_memory {
     scratch<T> scores;  // (1 x tokens): an expert's column
     array<index> on;    // the tokens that it may take
+
+    void resize(index tokens) {
+      scores.resize(1, tokens);
+      on.resize_for_overwrite(tokens);
+    }
   };
 
  public:
@@ -124,6 +129,7 @@ struct expert_choice {
       tokens += std::all_of(z.row(t), z.row(t) + experts(), kernels::is_minus_infinity<T>) ? 0 : 1;
     const index each = capacity.limit(tokens, experts());
     if (const index workers = executor.workers(); c.memory.size() < workers) c.memory.resize(workers);
+    for (column_memory& memory : c.memory) memory.resize(r.tokens);  // also of a worker that has no task in this pass
     executor.run(experts(), [&](index e, index worker) { choose_tokens(z, s, e, each, takes, c.memory[worker]); });
 
     c.chosen.start(experts());
@@ -139,8 +145,7 @@ struct expert_choice {
   /// Marks the tokens that expert e takes.
   static void choose_tokens(view<const T> z, view<const T> s, index e, index each, view<bool> takes,
                             column_memory& memory) {
-    T* const column = memory.scores.resize(1, s.rows).data;  // side by side: the selection looks at each several times
-    memory.on.resize_for_overwrite(s.rows);
+    T* const column = memory.scores.data();  // side by side: the selection looks at each several times
     index count = 0;
     for (index t = 0; t < s.rows; ++t) {
       column[t] = s(t, e);
