@@ -43,7 +43,8 @@ int main() {
       counts.collect(tapes[m].routing);
     }
     // Step two: backward with the counts of the whole batch. Gradients add up. The balance within the domains is watched,
-    // with the weight 0.
+    // with the weight 0. Each micro-batch's gradient counts in full: the gradient is of the sum of the errors, the error that
+    // is shown is their mean.
     layer.set_zero(grads);
     values.reset();
     float loss = 0;

@@ -46,7 +46,7 @@ outcome train(Ranks& ranks) {
     }
 
     layer.set_zero(grads);
-    loss = 0;
+    loss = 0;  // the mean over micro-batches; the gradient is of their sum
     for (std::size_t m = 0; m < mine.size(); ++m) {
       const auto [error, dy] = hg::mean_squared_error<float>(y[m], mine[m]);
       layer.backward(mine[m], dy, tapes[m], dx, grads, hg::global_balance<float>{.weight = 0.1F, .counts = &counts});

@@ -3,10 +3,7 @@
 
 #include "svg.hpp"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <stdexcept>
+#include <headgate/io/replacing_file.hpp>
 
 namespace drawing {
 
@@ -53,13 +50,9 @@ std::string escaped(const std::string& text) {
 }
 
 void write_file(const std::filesystem::path& path, const std::string& text) {
-  errno = 0;
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file)
-    throw std::runtime_error("cannot write " + path.string() +
-                             (errno != 0 ? std::string(": ") + std::strerror(errno) : ""));
+  headgate::replacing_file file(path);
+  file.write(text.data(), text.size());
+  file.commit();
 }
 
 }  // namespace drawing

@@ -245,6 +245,10 @@ void domains() {
   require(held_out.size() == 4095 / 16, "there are ", held_out.size(), " validation sequences, expected 255");
   for (const place& at : held_out)
     require(at.at >= 7 * 4096 && at.at + 16 < 8 * 4096, "a validation sequence begins at ", at.at);
+  const std::vector<place> some = data.validation(1, 5);
+  require(some.size() == 5, "there are ", some.size(), " validation sequences, expected 5");
+  for (std::size_t i = 0; i < some.size(); ++i)
+    require(some[i].at == held_out[51 * i].at, "validation sequence ", i, " of 5 begins at ", some[i].at);
   require(data.training_bytes() == 3 * 9 * 4096 && data.validation_bytes() == 3 * 4096, "the parts have ",
           data.training_bytes(), " and ", data.validation_bytes(), " bytes");
 }
@@ -408,6 +412,23 @@ void damage() {
   restart("one byte longer", last, 1, [](std::string& bytes) { bytes.push_back('\0'); });
   restart("the previous damaged, which is not needed", before, 0, [](std::string& bytes) { bytes.pop_back(); });
   restart("a short log", log_path(cut, name), 2, [](std::string& bytes) { bytes.resize(bytes.find('\n') + 1); });
+
+  // The file that was refused is not what the next save keeps: the one it went on from is still there.
+  const auto halve = [](std::string& bytes) { bytes.resize(bytes.size() / 2); };
+  fs::remove_all(cut);
+  fs::copy(spare, cut);
+  change_file(last, halve);
+  require(!train_in_child(how, data, cut, 1, killed_after(10)), "nothing killed the run at step 10");
+  change_file(last, halve);
+  std::vector<std::string> notes;
+  watcher watch;
+  watch.note = [&](const std::string& note) { notes.push_back(note); };
+  train(how, data, cut, 1, watch);
+  require(notes.size() == 2 && notes.back().find("after step 5 from") != std::string::npos, "damaged twice: it says '",
+          notes.back(), "'");
+  same_end(how, log_path(cut, name), expected, "damaged twice");
+  require(!fs::exists(before), "a run that is done keeps ", before.string());
+
   fs::remove_all(spare / fs::path(name + ".checkpoint.previous"));
   restart("no previous one", last, 0, [](std::string&) {});
 
@@ -456,6 +477,56 @@ void damage() {
   }
 }
 
+std::string sentence_of(const std::function<void()>& refused) {
+  try {
+    refused();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "";
+}
+
+/// A run that ends early says so in its log and goes on from there; a run is of one program at a time.
+void failures() {
+  const text data = small_text(16);
+  settings how = small_settings();
+  for (const index ranks : {1, 2}) {
+    const folder whole("specialise-whole"), cut("specialise-cut");
+    const std::string name = run_name(how, ranks);
+    train(how, data, whole, ranks, {});
+    watcher watch;
+    watch.step = [](const run_view& now) {
+      if (now.step == 7) throw std::runtime_error("the lamp is out");
+    };
+    const std::string said = sentence_of([&] { train(how, data, cut, ranks, watch); });
+    require(said.find("the lamp is out") != std::string::npos, "it says '", said, "'");
+    std::ifstream file(log_path(cut, name));
+    std::string last;
+    for (std::string line; std::getline(file, line);) last = line;
+    require(last.starts_with("{\"refused\":\"after step 7: ") && last.find("the lamp is out") != std::string::npos,
+            "the log ends with ", last);
+    {
+      const run_lock other(log_path(cut, name));
+      const std::string locked = sentence_of([&] { train(how, data, cut, ranks, {}); });
+      require(locked.find("another program is at this run") != std::string::npos, "it says '", locked, "'");
+    }
+    train(how, data, cut, ranks, {});
+    same_end(how, log_path(cut, name), comparable_log(log_path(whole, name)), "failed after step 7");
+  }
+
+  const auto refuses = [&](const auto& change, const std::string& expected) {
+    settings other = how;
+    change(other);
+    const std::string said = sentence_of([&] { check(other, 1); });
+    require(said == expected, "it says '", said, "', expected '", expected, "'");
+  };
+  refuses([](settings& s) { s.rate = std::nan(""); }, "rate is nan, it must be more than 0 and finite");
+  refuses([](settings& s) { s.clip = 0; }, "clip is 0, it must be more than 0 and finite");
+  refuses([](settings& s) { s.weight_decay = -1; }, "weight-decay is -1, it must be at least 0 and finite");
+  refuses([](settings& s) { s.validation_sequences = -1; },
+          "validation-sequences is -1, it must be at least 1, or 0 for all");
+}
+
 /// Several ranks compute what one does, to rounding.
 void ranks() {
   const text data = small_text(16);
@@ -495,8 +566,7 @@ void ranks() {
   } catch (const std::invalid_argument& error) {
     sentence = error.what();
   }
-  require(sentence == "a pool of 2 micro-batches cannot be dealt to 4 ranks evenly", "it says '", sentence,
-          "'");
+  require(sentence == "a pool of 2 micro-batches cannot be dealt to 4 ranks evenly", "it says '", sentence, "'");
 }
 
 }  // namespace
@@ -506,8 +576,9 @@ void ranks() {
 int main(int count, char** arguments) {
   using namespace specialise;
   const std::map<std::string, void (*)()> checks{
-      {"gradients", gradients}, {"causality", causality},         {"pools", pools},   {"draws", draws},
-      {"domains", domains},     {"resumption", resumption_check}, {"damage", damage}, {"ranks", ranks}};
+      {"gradients", gradients}, {"causality", causality}, {"pools", pools},
+      {"draws", draws},         {"domains", domains},     {"resumption", resumption_check},
+      {"damage", damage},       {"failures", failures},   {"ranks", ranks}};
   const std::string name = count == 2 ? arguments[1] : "";
   if (!checks.contains(name)) {
     std::fprintf(stderr, "specialise check: '%s' is none of the checks\n", name.c_str());

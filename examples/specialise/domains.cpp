@@ -59,10 +59,13 @@ std::vector<place> text::validation(index domain, index most) const {
   std::vector<place> places;
   const auto size = static_cast<index>(domains_[static_cast<std::size_t>(domain)].bytes.size());
   for (index held = held_out * block; held < size; held += cycle * block)
-    for (index at = held; at + sequence_ < std::min(held + block, size); at += sequence_) {
+    for (index at = held; at + sequence_ < std::min(held + block, size); at += sequence_)
       places.push_back({domain, at});
-      if (static_cast<index>(places.size()) == most) return places;
-    }
+  const auto all = static_cast<index>(places.size());
+  if (most <= 0 || most >= all) return places;
+  for (index i = 0; i < most; ++i)
+    places[static_cast<std::size_t>(i)] = places[static_cast<std::size_t>(i * all / most)];
+  places.resize(static_cast<std::size_t>(most));
   return places;
 }
 

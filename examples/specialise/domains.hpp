@@ -39,7 +39,7 @@ class text {
   /// number) and nothing else: every pool, rank and resumed run sees the same text.
   [[nodiscard]] place training(std::uint64_t seed, index step, index number) const;
 
-  /// The validation sequences of a domain, side by side in each block: the first `most`, or all for 0.
+  /// The validation sequences of a domain, side by side in each block: all for 0, else `most` of them, evenly spread.
   [[nodiscard]] std::vector<place> validation(index domain, index most) const;
 
   /// Writes the bytes of a sequence and those that follow each, both (sequence).

@@ -1,9 +1,10 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Writes DIR/<domain>.txt for `headgate_specialise --data DIR`: six domains of text from Debian packages, cut to one size.
-# Needs a Debian system (apt-get download, dpkg-deb) but no root. The same package versions give the same bytes.
-# Which package under which licence: data/README.md.
-set -eu
+# Writes DIR/<domain>.txt for `headgate_specialise --data DIR`: six domains of text from Debian packages, cut to one size, and
+# DIR/handbook/<language>.txt, the part of the prose that is the handbook's, for data/cut_sample.sh.
+# Needs Debian 12 with fresh lists of packages (apt-get update, the only thing that wants root), apt-get and dpkg-deb. The
+# same package versions give the same bytes. Which package under which licence: data/README.md.
+set -euo pipefail
 export LC_ALL=C
 
 [ $# -eq 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
@@ -16,7 +17,11 @@ cd "$work"
 
 unpack() { # PACKAGE...: each into a folder of its name; a release may have several versions, apt takes its candidate
   for package in "$@"; do
-    apt-get -q download "$package" > log 2>&1 || { cat log >&2; exit 1; }
+    apt-get -q download "$package" > log 2>&1 || {
+      cat log >&2
+      echo "get_text.sh: $package cannot be fetched; its name is of Debian 12, and 'apt-get update' has to have been run" >&2
+      exit 1
+    }
     dpkg-deb -x "${package}"_*.deb "$package"
     dpkg-deb -W --showformat='${Package} ${Version}\n' "${package}"_*.deb
   done
@@ -51,11 +56,15 @@ prose() { # WORDS-OF-THE-LANGUAGE WORDS-OF-ENGLISH
       if (NF >= 8 && o * 10 >= NF && o > e && !($0 in seen)) { seen[$0]; print } }' | fold -s -w 100 | sed 's/ *$//'
 }
 
-# PACKAGE-SUFFIX LANGUAGE HANDBOOK-FOLDER
-manuals() {
-  find "debian-handbook/usr/share/doc/debian-handbook/html/$3" -name '*.html' ! -name index.html | sort | while read -r page; do
+handbook() { # FOLDER
+  find "debian-handbook/usr/share/doc/debian-handbook/html/$1" -name '*.html' ! -name index.html | sort | while read -r page; do
     html_text "$page"
   done
+}
+
+# PACKAGE-SUFFIX LANGUAGE HANDBOOK-FOLDER
+manuals() {
+  handbook "$3"
   zcat "debian-reference-$2/usr/share/debian-reference/debian-reference.$2.txt.gz" | joined
   find "developers-reference$1" -name developers-reference.txt.gz -exec zcat {} + | joined
   zcat "debian-faq$1/usr/share/doc/debian/FAQ/debian-faq.$2.txt.gz" | joined
@@ -72,6 +81,12 @@ french='le la les des un une et de est que dans pour qui sur vous pas en du ce i
 manuals "" en en-US | prose "$english" "" > english
 manuals -de de de-DE | prose "$german" "$english" > german
 manuals -fr fr fr-FR | prose "$french" "$english" > french
+
+# By itself, since the rest is under another licence: that with which the prose begins.
+mkdir -p "$out/handbook"
+handbook en-US | prose "$english" "" > "$out/handbook/english.txt"
+handbook de-DE | prose "$german" "$english" > "$out/handbook/german.txt"
+handbook fr-FR | prose "$french" "$english" > "$out/handbook/french.txt"
 
 # Code: without the licence lines that head each file.
 source=golang-1.19-src/usr/share/go-1.19/src
@@ -90,8 +105,17 @@ done > xml
 # A table: the characters of Unicode, their names, other names and relatives; the file's own head is prose.
 awk '/^@@\t/ { rows = 1 } rows' unicode-data/usr/share/unicode/NamesList.txt > table
 
+# Packages of another release hold other files: a domain of which little is left would cut all others to its size.
+for domain in english french german go table xml; do
+  bytes=$(wc -c < $domain)
+  [ "$bytes" -ge 1000000 ] || {
+    echo "get_text.sh: the domain $domain has $bytes bytes, at least 1000000 are needed; are the packages those of Debian 12?" >&2
+    exit 1
+  }
+done
+
 # One size, whole blocks of 4096 bytes, at most 2 MB.
-size=$(for domain in english french german go table xml; do wc -c < $domain; done | sort -n | head -n 1)
+size=$(for domain in english french german go table xml; do wc -c < $domain; done | sort -n | sed -n 1p)
 [ "$size" -le 2097152 ] || size=2097152
 size=$((size / 4096 * 4096))
 for domain in english french german go table xml; do

@@ -5,6 +5,7 @@
 #include <drawing/svg.hpp>
 
 #include <algorithm>
+#include <set>
 
 namespace specialise {
 
@@ -153,6 +154,7 @@ std::string layer_table(const std::vector<group>& groups) {
 std::string rank_table(const std::vector<group>& groups) {
   std::string rows;
   for (const group& g : groups) {
+    if (g.pool == "buffer") continue;  // with more ranks it is another pool: that of more micro-batches at each moment
     const bool alone = std::ranges::count(groups, g.pool, &group::pool) == 1;
     if (alone) continue;
     const group* const one = find_group(groups, g.weight, g.pool, 1);
@@ -176,9 +178,9 @@ std::string settings_table(const run_folder& folder) {
   flatten(folder.runs.front().settings, "", rows);
   std::string weights;
   double seconds = 0;
-  for (const group& g : groups_of(folder.runs))
-    if (const std::string weight = text("%g", g.weight); !weights.ends_with(weight))
-      weights += (weights.empty() ? "" : ", ") + weight;
+  std::set<double> different;
+  for (const logged_run& run : folder.runs) different.insert(run.weight);
+  for (const double weight : different) weights += (weights.empty() ? "" : ", ") + text("%g", weight);
   for (const logged_run& run : folder.runs) seconds += run.seconds;
   rows += row("weight of the balance loss", cell(weights));
   rows += row("runs", cell(std::to_string(folder.runs.size())));

@@ -12,6 +12,7 @@ int main(int count, char** arguments) {
   if (!chosen) return status;
   return hg::run_mpi_ranks(count, arguments, {.time_out = chosen->how.time_out}, [&](hg::mpi_rank& rank) {
     chosen->ranks = rank.size();
+    chosen->ends_at_failure = true;
     run_program(*chosen, rank.rank() == 0, [&](const settings& how, const text& data, const watcher& watch) {
       train_rank(how, data, chosen->out(), rank, watch);
     });

@@ -111,8 +111,10 @@ std::string plain_tables(const run_folder& folder) {
     s += "\nBy layer\n" + layer_table(groups);
     s += comparisons(groups, "Against global, same seeds and ranks",
                      [&](const group& g) { return global_of(groups, g); });
-    s += comparisons(groups, "Against one rank, same pool and seeds",
-                     [&](const group& g) { return find_group(groups, g.weight, g.pool, 1); });
+    s += comparisons(groups, "Against one rank, same pool and seeds", [&](const group& g) {
+      // `buffer` on more ranks is another pool: that of more micro-batches at each moment.
+      return g.pool == "buffer" ? nullptr : find_group(groups, g.weight, g.pool, 1);
+    });
     if (has_weights(all))
       s += "\nBy weight of the balance loss, against global of the same weight and seeds\n" +
            weight_table(of_fewest_ranks(all));

@@ -11,6 +11,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <stdexcept>
 
 namespace specialise {
 
@@ -54,6 +55,12 @@ std::vector<settings> runs_of(const options& chosen) {
   return runs;
 }
 
+[[noreturn]] void fail(const std::vector<std::string>& failed, std::size_t runs) {
+  std::string names;
+  for (const std::string& name : failed) names += (names.empty() ? "" : ", ") + name;
+  throw std::runtime_error(hg::sentence(failed.size(), " of ", runs, " runs failed, for the reasons above: ", names));
+}
+
 }  // namespace
 
 std::optional<options> parse_command_line(int count, char** arguments, int& status) {
@@ -90,7 +97,7 @@ std::optional<options> parse_command_line(int count, char** arguments, int& stat
   app.add_option("--log-every", how.log_every, "Steps");
   app.add_option("--validate-every", how.validate_every, "Steps");
   app.add_option("--checkpoint-every", how.checkpoint_every, "Steps");
-  app.add_option("--validation-sequences", how.validation_sequences, "Of each domain; 0: all");
+  app.add_option("--validation-sequences", how.validation_sequences, "Of each domain, evenly spread; 0: all");
   app.add_option("--time-out", how.time_out, "Seconds after which ranks give up one that is silent");
   CLI::App* const report =
       app.add_subcommand("report", "Only reads the runs of --out, writes report.html and prints the table");
@@ -117,26 +124,38 @@ std::optional<options> parse_command_line(int count, char** arguments, int& stat
 
 void run_program(const options& chosen, bool leads,
                  const std::function<void(const settings&, const text&, const watcher&)>& train_one) {
+  std::vector<std::string> failed;
+  const std::vector<settings> runs = chosen.only_report ? std::vector<settings>{} : runs_of(chosen);
   if (!chosen.only_report) {
-    const std::vector<settings> runs = runs_of(chosen);
     const text data = read_domains(chosen.data, chosen.how.sizes.sequence);
     if (leads) {
       std::filesystem::create_directories(chosen.out());
       std::printf("%zu runs of %td steps on %zu domains of %s; logs go to %s\n\n", runs.size(), chosen.how.steps,
                   data.domains().size(), chosen.data.c_str(), chosen.out().c_str());
     }
-    for (const settings& how : runs) {
-      progress line(run_name(how, chosen.ranks));
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      const settings& how = runs[i];
+      const std::string name = run_name(how, chosen.ranks);
+      progress line(hg::sentence("run ", i + 1, " of ", runs.size(), "  ", name));
       watcher watch;
       watch.step = [&](const run_view& now) { line.show(now); };
       watch.note = [&](const std::string& sentence) { line.note(sentence); };
-      train_one(how, data, watch);
+      watch.validation = [&](index step, index steps) { line.validates(step, steps); };
+      try {
+        train_one(how, data, watch);
+      } catch (const std::exception& reason) {
+        if (chosen.ends_at_failure) throw;
+        if (leads) line.note(hg::sentence("failed: ", reason.what()));
+        failed.push_back(name);
+      }
     }
+    if (failed.size() == runs.size()) fail(failed, runs.size());
   }
   if (!leads) return;
   std::printf("\n%s", write_report({chosen.outs.begin(), chosen.outs.end()}).c_str());
   std::printf("\nreport: %s\n",
               std::filesystem::absolute(std::filesystem::path(chosen.out()) / "report.html").string().c_str());
+  if (!failed.empty()) fail(failed, runs.size());
 }
 
 }  // namespace specialise

@@ -20,6 +20,7 @@ struct options {
   std::vector<std::string> pools{"micro", "4", "16", "global", "shuffled"};
   index ranks = 1;
   bool only_report = false;
+  bool ends_at_failure = false;  // processes: one that fails leaves the others in the middle of an operation
 
   [[nodiscard]] const std::string& out() const { return outs.front(); }
 };
@@ -28,7 +29,7 @@ struct options {
 [[nodiscard]] std::optional<options> parse_command_line(int count, char** arguments, int& status);
 
 /// Trains every seed on every pool by `train_one(settings, text, watcher)` and writes the report. Only the rank that leads
-/// prints and writes it.
+/// prints and writes it. A run that fails does not keep those behind it from theirs; at the end a std::runtime_error names it.
 void run_program(const options& chosen, bool leads,
                  const std::function<void(const settings&, const text&, const watcher&)>& train_one);
 

@@ -24,7 +24,7 @@ struct resumption {
   std::vector<std::string> refused;
   std::string from;
 };
-/// `log` is the log's path.
+/// Removes those that cannot be used. `log` is the log's path.
 [[nodiscard]] resumption find_checkpoint(const std::filesystem::path& path, const std::filesystem::path& log,
                                          std::vector<state_matrix>& state, const std::string& run);
 
@@ -45,6 +45,8 @@ void train_rank(const settings& how, const text& data, const std::filesystem::pa
   std::vector<state_matrix> state = state_now();
   const std::string run = describe(how, data, communicator.size(), training.parameters());
 
+  std::optional<run_lock> lock;
+  if (leads) lock.emplace(log_path(out, name));
   index done = 0;
   if (leads) done = is_done(log_path(out, name), run) ? 1 : 0;
   communicator.broadcast(std::span(&done, 1), 0);
@@ -70,37 +72,52 @@ void train_rank(const settings& how, const text& data, const std::filesystem::pa
     if (start.mark.step > 0) watch.note(hg::sentence("goes on after step ", start.mark.step, " from ", start.from));
   }
 
-  const auto began = clock::now();
-  const auto seconds = [&] { return start.mark.seconds + std::chrono::duration<double>(clock::now() - began).count(); };
-  const double tokens = static_cast<double>(how.batch * how.sizes.sequence);
-  std::optional<step_record> last;
-  std::optional<validation_record> validation;
-  clock::duration in_steps{};
-  index measured = 0;
-  double rate = 0;
-  for (index step = training.steps() + 1; step <= how.steps; ++step) {
-    const bool ends = step == how.steps, logs = step % how.log_every == 0 || ends;
-    const auto before = clock::now();
-    if (logs) last.emplace();
-    training.step(logs ? &*last : nullptr);
-    in_steps += clock::now() - before;
-    rate = tokens * static_cast<double>(++measured) / std::chrono::duration<double>(in_steps).count();
-    if (logs && leads) log->write(*last, rate);
-    if (logs) in_steps = {}, measured = 0;
-    if (step % how.validate_every == 0 || ends) {
-      validation = training.validate();
-      if (leads) log->write(*validation);
+  index last_step = start.mark.step;
+  const auto train_on = [&] {
+    const auto began = clock::now();
+    const auto seconds = [&] {
+      return start.mark.seconds + std::chrono::duration<double>(clock::now() - began).count();
+    };
+    const double tokens = static_cast<double>(how.batch * how.sizes.sequence);
+    std::optional<step_record> last;
+    std::optional<validation_record> validation;
+    clock::duration in_steps{};
+    index measured = 0;
+    double rate = 0;
+    for (index step = training.steps() + 1; step <= how.steps; ++step) {
+      const bool ends = step == how.steps, logs = step % how.log_every == 0 || ends;
+      const auto before = clock::now();
+      if (logs) last.emplace();
+      training.step(logs ? &*last : nullptr);
+      in_steps += clock::now() - before;
+      rate = tokens * static_cast<double>(++measured) / std::chrono::duration<double>(in_steps).count();
+      if (logs && leads) log->write(*last, rate);
+      if (logs) in_steps = {}, measured = 0;
+      if (step % how.validate_every == 0 || ends) {
+        if (leads) watch.validation(step, how.steps);
+        validation = training.validate();
+        if (leads) log->write(*validation);
+      }
+      if (leads && (step % how.checkpoint_every == 0 || ends))
+        save_checkpoint(checkpoint_path(out, name), state_now(), {step, log->length(), seconds(), run});
+      last_step = step;
+      if (leads) watch.step({step, how.steps, last ? &*last : nullptr, validation ? &*validation : nullptr, rate});
     }
-    if (leads && (step % how.checkpoint_every == 0 || ends))
-      save_checkpoint(checkpoint_path(out, name), state_now(), {step, log->length(), seconds(), run});
-    if (leads) watch.step({step, how.steps, last ? &*last : nullptr, validation ? &*validation : nullptr, rate});
+    if (!leads) return;
+    digest weights;
+    for (const state_matrix& one : state_now())
+      if (one.name.starts_with("model."))
+        weights.add(one.values.data, static_cast<std::size_t>(one.values.rows * one.values.cols) * sizeof(float));
+    log->write_done(seconds(), weights.text());
+    std::error_code ignored;
+    std::filesystem::remove(previous_of(checkpoint_path(out, name)), ignored);
+  };
+  try {
+    train_on();
+  } catch (const std::exception& reason) {
+    if (leads) log->write_failure(hg::sentence("after step ", last_step, ": ", reason.what()));
+    throw;
   }
-  if (!leads) return;
-  digest weights;
-  for (const state_matrix& one : state_now())
-    if (one.name.starts_with("model."))
-      weights.add(one.values.data, static_cast<std::size_t>(one.values.rows * one.values.cols) * sizeof(float));
-  log->write_done(seconds(), weights.text());
 }
 
 }  // namespace specialise

@@ -5,6 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <fstream>
 #include <system_error>
@@ -12,6 +16,16 @@
 namespace specialise {
 
 using json = nlohmann::ordered_json;
+
+run_lock::run_lock(const std::filesystem::path& log) : file_(open(log.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+  if (file_ < 0) hg::refuse_file(log.string(), "the log cannot be written: ", std::generic_category().message(errno));
+  if (flock(file_, LOCK_EX | LOCK_NB) == 0) return;
+  if (errno != EWOULDBLOCK) return;  // a file system without locks
+  close(file_);
+  hg::refuse_file(log.string(), "another program is at this run");
+}
+
+run_lock::~run_lock() { close(file_); }
 
 run_log::run_log(const std::filesystem::path& path, std::uintmax_t length) : where_(path.string()) {
   std::error_code error;
@@ -53,6 +67,13 @@ void run_log::write(const validation_record& record) {
 }
 
 void run_log::write_refusal(const std::string& reason) { write_line(json{{"refused", reason}}.dump()); }
+
+void run_log::write_failure(const std::string& reason) noexcept {
+  try {
+    write_refusal(reason);
+  } catch (const std::exception&) {  // the reason itself is on its way
+  }
+}
 
 void run_log::write_done(double seconds, const std::string& weights_checksum) {
   write_line(json{{"done", json{{"seconds", seconds}, {"weights_checksum", weights_checksum}}}}.dump());

@@ -13,6 +13,19 @@
 
 namespace specialise {
 
+/// Keeps other programs off a run for as long as it lives; a program that is killed keeps nobody off. Makes the log if there is
+/// none, as that is what it locks; where files cannot be locked it does nothing. Refuses a run that another program has (std::runtime_error).
+class run_lock {
+ public:
+  explicit run_lock(const std::filesystem::path& log);
+  run_lock(const run_lock&) = delete;
+  run_lock& operator=(const run_lock&) = delete;
+  ~run_lock();
+
+ private:
+  int file_;
+};
+
 class run_log {
  public:
   /// Opens the file, cut to its first `length` bytes. Refuses one that is shorter.
@@ -23,6 +36,8 @@ class run_log {
   void write(const validation_record& record);
   /// A checkpoint that could not be used.
   void write_refusal(const std::string& reason);
+  /// Why the run ends before its end; a log that cannot be written stays as it is. The next start cuts the line off.
+  void write_failure(const std::string& reason) noexcept;
   void write_done(double seconds, const std::string& weights_checksum);
 
   /// Bytes so far, all of them handed to the system.

@@ -4,6 +4,7 @@
 #include <headgate/core/error.hpp>
 
 #include <charconv>
+#include <cmath>
 
 namespace specialise {
 
@@ -77,6 +78,12 @@ void check(const settings& how, index ranks) {
   check_share(how.warmup, "warmup");
   for (const auto& [name, value] : {std::pair{"weight", how.weight}, {"router-z", how.router_z}})
     if (!(value >= 0 && value < 1e6)) hg::refuse(name, " is ", value, ", it must be at least 0");
+  for (const auto& [name, value] : {std::pair{"rate", how.rate}, {"clip", how.clip}})
+    if (!(value > 0 && std::isfinite(value))) hg::refuse(name, " is ", value, ", it must be more than 0 and finite");
+  if (!(how.weight_decay >= 0 && std::isfinite(how.weight_decay)))
+    hg::refuse("weight-decay is ", how.weight_decay, ", it must be at least 0 and finite");
+  if (how.validation_sequences < 0)
+    hg::refuse("validation-sequences is ", how.validation_sequences, ", it must be at least 1, or 0 for all");
 }
 
 }  // namespace specialise

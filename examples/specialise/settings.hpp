@@ -56,8 +56,8 @@ struct settings {
   index log_every = 10;
   index validate_every = 60;
   index checkpoint_every = 100;
-  index validation_sequences = 128;  // the first so many of each domain; 0: all
-  double time_out = 60;              // seconds after which ranks give up one that is silent
+  index validation_sequences = 128;  // so many of each domain, evenly spread; 0: all
+  double time_out = 600;             // seconds after which ranks give up one that is silent
 
   [[nodiscard]] index micro_batches() const { return batch / micro; }
 };

@@ -31,7 +31,7 @@ void progress::show(const run_view& now) {
   if (drawing::fancy_output()) {
     if (!ends && moment - drawn_ < std::chrono::milliseconds(100)) return;
     drawn_ = moment;
-    std::printf("\r\x1b[K\x1b[1m%-16s\x1b[0m \x1b[36m%s\x1b[0m%s  %.0f bytes/s", name_.c_str(),
+    std::printf("\r\x1b[K\x1b[1m%-28s\x1b[0m \x1b[36m%s\x1b[0m%s  %.0f bytes/s", name_.c_str(),
                 drawing::bar(static_cast<double>(now.step) / static_cast<double>(now.steps), 20).c_str(),
                 facts(now).c_str(), now.bytes_per_second);
     if (ends)
@@ -39,14 +39,22 @@ void progress::show(const run_view& now) {
     else
       std::printf("  %.0f s left", seconds);
   } else if (now.step * 10 / now.steps != (now.step - 1) * 10 / now.steps) {
-    std::printf("%-16s step %5td of %td%s  %.0f bytes/s\n", name_.c_str(), now.step, now.steps, facts(now).c_str(),
+    std::printf("%-28s step %5td of %td%s  %.0f bytes/s\n", name_.c_str(), now.step, now.steps, facts(now).c_str(),
                 now.bytes_per_second);
   }
   std::fflush(stdout);
 }
 
+void progress::validates(index step, index steps) const {
+  if (drawing::fancy_output())
+    std::printf("  validating");
+  else
+    std::printf("%-28s step %5td of %td  validating\n", name_.c_str(), step, steps);
+  std::fflush(stdout);
+}
+
 void progress::note(const std::string& sentence) const {
-  std::printf("%-16s %s\n", name_.c_str(), sentence.c_str());
+  std::printf("%-28s %s\n", name_.c_str(), sentence.c_str());
   std::fflush(stdout);
 }
 

@@ -10,12 +10,13 @@
 
 namespace specialise {
 
-/// One run's line.
+/// One run's line, which begins with the title.
 class progress {
  public:
   explicit progress(std::string name) : name_(std::move(name)) {}
 
   void show(const run_view& now);
+  void validates(index step, index steps) const;
   void note(const std::string& sentence) const;
 
  private:

@@ -30,6 +30,7 @@ resumption find_checkpoint(const std::filesystem::path& path, const std::filesys
       return found;
     } catch (const std::runtime_error& reason) {
       found.refused.push_back(reason.what());
+      std::filesystem::remove(one, error);  // or the next save would move it over the one that is whole
     }
   }
   return found;

@@ -23,8 +23,9 @@ struct run_view {
 
 /// Called by rank 0.
 struct watcher {
-  std::function<void(const run_view&)> step = [](const run_view&) {};        // after each
-  std::function<void(const std::string&)> note = [](const std::string&) {};  // a sentence about how the run begins
+  std::function<void(const run_view&)> step = [](const run_view&) {};             // after each
+  std::function<void(index step, index steps)> validation = [](index, index) {};  // before each
+  std::function<void(const std::string&)> note = [](const std::string&) {};       // a sentence about how the run begins
 };
 
 /// OUT/<name>.jsonl and OUT/<name>.checkpoint.
@@ -33,7 +34,7 @@ struct watcher {
 
 /// Trains, or does the rest of it: from the last checkpoint that is whole, on the same bits as if nothing had happened. With
 /// several ranks they are threads. A run that is done is left alone. Refuses a log or checkpoint of a run with other
-/// settings or other text.
+/// settings or other text, and a run that another program is at. What ends a run early also ends its log, with the step.
 void train(const settings& how, const text& data, const std::filesystem::path& out, index ranks, const watcher& watch);
 
 }  // namespace specialise

@@ -203,6 +203,21 @@ TEST_CASE("a page is made of whatever runs there are", "[specialise][report]") {
   CHECK(occurrences(report_page({{short_run}, {}}), "nan") == 0);
 }
 
+TEST_CASE("the settings name every weight", "[specialise][report]") {
+  run_folder folder = read_runs({SPECIALISE_TEST_RUNS});
+  folder.runs[0].weight = 0.1;
+  folder.runs[1].weight = 1;
+  CHECK_THAT(report_page(folder), contains("<th>weight of the balance loss</th><td>0.01, 0.1, 1</td>"));
+}
+
+TEST_CASE("buffer is not compared over ranks, where it is another pool", "[specialise][report]") {
+  run_folder folder = read_runs({SPECIALISE_TEST_RUNS});
+  for (logged_run& run : folder.runs)
+    if (run.pool == "global") run.pool = "buffer";
+  CHECK(occurrences(plain_tables(folder), "Against one rank") == 0);
+  CHECK(occurrences(report_page(folder), "<h2>More ranks</h2>") == 0);
+}
+
 TEST_CASE("write_report writes the page beside the runs", "[specialise][report]") {
   const auto copy = std::filesystem::temp_directory_path() / "headgate_specialise_report";
   std::filesystem::remove_all(copy);
