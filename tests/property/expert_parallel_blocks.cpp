@@ -58,7 +58,7 @@ void expect_differences(complaints& all, hg::thread_rank& ranks, Part& part, con
     const T below = loss();
     value = before;
     all.expect(std::fabs((above - below) / (2 * step) - analytic) < 1e-5 * (0.1 + std::fabs(analytic)),
-               std::string("differences give another gradient of ") + name);
+               hg::sentence("differences give another gradient of ", name));
   };
   for (const hg::index i : {0, 11, 29}) {
     auto& head = part.params().gate.head;
