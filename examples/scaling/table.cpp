@@ -2,21 +2,9 @@
 #include "table.hpp"
 
 #include <algorithm>
-#include <cstdarg>
 #include <cstdio>
 
 namespace scaling {
-
-std::string text(const char* format, ...) {
-  std::va_list arguments, again;
-  va_start(arguments, format);
-  va_copy(again, arguments);
-  std::string result(static_cast<std::size_t>(std::vsnprintf(nullptr, 0, format, arguments)), '\0');
-  std::vsnprintf(result.data(), result.size() + 1, format, again);
-  va_end(again);
-  va_end(arguments);
-  return result;
-}
 
 void table::print(const std::string& title) const {
   std::printf("\n### %s\n\n", title.c_str());

@@ -2,13 +2,14 @@
 // Tables of the terminal that are tables of a Markdown page too.
 #pragma once
 
+#include <drawing/svg.hpp>
+
 #include <string>
 #include <vector>
 
 namespace scaling {
 
-/// printf into a string.
-[[nodiscard]] std::string text(const char* format, ...) __attribute__((format(printf, 1, 2)));
+using drawing::text;
 
 /// Rows of cells, printed in columns of one width, numbers to the right.
 class table {
