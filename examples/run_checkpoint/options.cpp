@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "options.hpp"
 
+#include <command_line/parsed.hpp>
 #include <headgate/core/error.hpp>
 
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <limits>
-#include <stdexcept>
 #include <string_view>
 
 namespace run_checkpoint {
@@ -113,16 +111,7 @@ std::optional<options> parse_options(int count, const char* const* arguments) {
            "Compare the output with tensor 'output' of the file of\n"
            "--input (default: DIR/block_io.safetensors); one layer only");
 
-  try {
-    app.parse(count, arguments);
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    std::string sentence = error.what();
-    std::replace(sentence.begin(), sentence.end(), '\n', ' ');
-    throw std::invalid_argument(sentence);
-  }
+  if (!command_line::parsed(app, count, arguments)) return std::nullopt;
   if (recorded->count() > 0 && replay->count() == 0) headgate::refuse("--recorded-weights needs --replay");
   if (app.count("--layers") > 0) chosen.layers = parse_layers(layers);
   if (chosen.check && chosen.input.empty()) chosen.input = chosen.folder + "/block_io.safetensors:input";

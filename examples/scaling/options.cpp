@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "options.hpp"
 
+#include <command_line/parsed.hpp>
 #include <headgate/core/error.hpp>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <cstdio>
-#include <stdexcept>
 #include <string>
 
 namespace scaling {
@@ -71,16 +70,7 @@ std::optional<setting> parse_options(int count, const char* const* arguments) {
       ->check(CLI::Range(index{2}, index{64}));
   add("--pictures", s.pictures, "DIR", "Write the pictures of docs/scaling.md there");
 
-  try {
-    app.parse(count, arguments);
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    std::string sentence = error.what();
-    std::replace(sentence.begin(), sentence.end(), '\n', ' ');
-    throw std::invalid_argument(sentence);
-  }
+  if (!command_line::parsed(app, count, arguments)) return std::nullopt;
   check(s);
   return s;
 }
