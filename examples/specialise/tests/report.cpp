@@ -89,7 +89,7 @@ TEST_CASE("pairs are of the same seed, in whatever order the runs stand", "[spec
   for (std::size_t i = 0; i < 3; ++i) CHECK(differences[i].seed == 3 - i);
   CHECK(compare(backwards, groups[1], bits_per_byte)->difference.half_width ==
         Approx(compare(groups[0], groups[1], bits_per_byte)->difference.half_width));  // sums in another order
-  CHECK(compare(groups[0], fewer, bits_per_byte)->difference.mean == 0.3125);  // 0.25 and 0.375
+  CHECK(compare(groups[0], fewer, bits_per_byte)->difference.mean == 0.3125);          // 0.25 and 0.375
 }
 
 TEST_CASE("runs of several weights in several folders are reported together", "[specialise][summary]") {
