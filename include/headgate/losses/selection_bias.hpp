@@ -6,6 +6,7 @@
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
+#include <headgate/kernels/finite.hpp>
 #include <headgate/losses/expert_counts.hpp>
 
 #include <concepts>
@@ -28,7 +29,8 @@ void update_selection_bias(matrix<T>& bias, std::span<const index> counts, std::
   if (bias.rows() != 1 || bias.cols() != experts)
     refuse("update_selection_bias: the bias is ", bias.rows(), " x ", bias.cols(), ", the counts are of ", experts,
            " experts");
-  if (!(rate >= T{0})) refuse("update_selection_bias: the rate is ", rate, ", it must not be negative");
+  if (!(rate >= T{0} && kernels::is_finite(rate)))
+    refuse("update_selection_bias: the rate is ", rate, ", it must be finite and at least 0");
   index total = 0;
   for (const index count : counts) total += count;
   for (index i = 0; i < experts; ++i) {

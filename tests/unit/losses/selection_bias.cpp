@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "unit/losses/records.hpp"
 
+#include <limits>
+
 namespace hg = headgate;
 using namespace headgate_test;
 
@@ -77,6 +79,8 @@ TEST_CASE("a bias of the wrong shape and a negative rate are refused with their 
   bias.setZero(1, 4);
   CHECK_THROWS_WITH(hg::update_selection_bias(bias, counts, -0.5f), contains("the rate is -0.5"));
   CHECK_THROWS_WITH(hg::update_selection_bias(bias, counts, std::nanf("")), contains("the rate is nan"));
+  CHECK_THROWS_WITH(hg::update_selection_bias(bias, counts, std::numeric_limits<float>::infinity()),
+                    contains("the rate is inf, it must be finite and at least 0"));
   CHECK(bias.isZero(0));
 }
 
