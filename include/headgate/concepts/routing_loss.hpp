@@ -28,12 +28,41 @@ template <class T, class Loss>
     return T{1};
 }
 
+namespace detail {
+
+/// A loss that keeps its value, and can do so later (`kept_loss`).
+template <class Loss, class T>
+concept keeping_loss = requires(const Loss& loss, const routing<T>& r, routing_gradient<T>& d, T value) {
+  { loss.value_alone(r, d) } -> std::same_as<T>;
+  loss.keep(value);
+};
+
+template <class T, class Loss>
+T value_alone(const Loss& loss, const routing<T>& r, routing_gradient<T>& d) {
+  if constexpr (keeping_loss<Loss, T>)
+    return loss.value_alone(r, d);
+  else
+    return static_cast<T>(loss(r, d));
+}
+template <class T, class Loss>
+void keep_value([[maybe_unused]] const Loss& loss, [[maybe_unused]] T value) {
+  if constexpr (keeping_loss<Loss, T>) loss.keep(value);
+}
+
+}  // namespace detail
+
 /// The sum of weight * value, in the order of the arguments; the sum of weight * gradient is added to d. What
-/// `layer::backward` returns.
+/// `layer::backward` returns. A loss that leaves its value somewhere (`loss_values`) does so after all have returned: where
+/// one refuses, none has.
 template <class T, class... Losses>
 T add_losses(const routing<T>& r, routing_gradient<T>& d, const Losses&... losses) {
   T sum{0};
-  ((sum += weight_of<T>(losses) * static_cast<T>(losses(r, d))), ...);
+  [[maybe_unused]] const T values[] = {detail::value_alone<T>(losses, r, d)...,
+                                       T{0}};  // all, in this order, before any is kept
+  [[maybe_unused]] index i = 0;
+  ((sum += weight_of<T>(losses) * values[i++]), ...);
+  i = 0;
+  (detail::keep_value(losses, values[i++]), ...);
   return sum;
 }
 

@@ -26,10 +26,14 @@ struct kept_loss {
   T weight;
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const T value = static_cast<T>(loss(r, d));
-    values->keep(name, weight, value);
+    const T value = value_alone(r, d);
+    keep(value);
     return value;
   }
+
+  /// The two parts of it, for `add_losses`, which keeps no value before all losses have returned theirs.
+  T value_alone(const routing<T>& r, routing_gradient<T>& d) const { return static_cast<T>(loss(r, d)); }
+  void keep(T value) const { values->keep(name, weight, value); }
 };
 
 /// Name, weight and plain value of each loss:
@@ -39,7 +43,7 @@ struct kept_loss {
 ///
 /// One entry a name, in the order of the first calls; a name is looked at, not copied, and must outlive the object (a literal
 /// does). Give the losses of several layers names of their own, or each layer its own object. Allocates in the first call for
-/// a name only. Not for several threads at once.
+/// a name only. Not for several threads at once. Where one of the losses of a `backward` refuses, none of their values is kept.
 template <class T>
 class loss_values {
  public:

@@ -60,3 +60,32 @@ TEST_CASE("loss_values has the mean over micro-batches until reset", "[losses][l
   const double third = once(264);
   CHECK(values["switch_balance"].mean() == third);
 }
+
+TEST_CASE("where one loss refuses, loss_values keeps the value of none", "[losses][loss_values]") {
+  auto r = random_record(9, 5, 3, score_kind::positive, 265);
+  hg::loss_values<double> values;
+  routing_gradient<double> d;
+  const auto once = [&](const routing<double>& of) {
+    d.reset(of);
+    return hg::add_losses(of, d, values(hg::switch_balance<double>{}), values(hg::router_z<double>{}));
+  };
+  auto without_logits = r;
+  without_logits.logits.resize(0, 0);
+  CHECK_THROWS_WITH(once(without_logits), contains("router_z: the gate records no router logits"));
+  CHECK(values.size() == 0);
+  const double sum = once(r);
+  CHECK(sum == values["switch_balance"].value + values["router_z"].value);
+  CHECK_THROWS_WITH(once(without_logits), contains("router_z"));
+  CHECK(values["switch_balance"].calls == 1);
+  CHECK(values["switch_balance"].mean() == values["switch_balance"].value);
+}
+
+TEST_CASE("a kept loss that is called by itself keeps its value", "[losses][loss_values]") {
+  const auto r = random_record(9, 5, 3, score_kind::logits, 266);
+  hg::loss_values<double> values;
+  routing_gradient<double> d;
+  d.reset(r);
+  const double value = values(hg::switch_balance<double>{})(r, d);
+  CHECK(values["switch_balance"].value == value);
+  CHECK(values["switch_balance"].calls == 1);
+}
