@@ -12,6 +12,7 @@
 #include <headgate/core/random.hpp>
 #include <headgate/core/scratch.hpp>
 #include <headgate/gates/row_memory.hpp>
+#include <headgate/gates/select/top_k.hpp>
 #include <headgate/gates/whole/inner_gate.hpp>
 #include <headgate/kernels/finite.hpp>
 #include <headgate/kernels/softmax.hpp>
@@ -23,14 +24,30 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
+namespace detail {
+
+template <class Select>
+inline constexpr bool is_top_k = false;
+template <index K>
+inline constexpr bool is_top_k<top_k<K>> = true;
+
+/// A gate of four stages that selects by rank alone.
+template <class Gate>
+inline constexpr bool selects_top_k = requires(const Gate g) {
+  requires is_top_k<std::remove_cvref_t<decltype(g.select)>>;
+};
+
+}  // namespace detail
+
 /// A gate of four stages that in training chooses by a balanced plan of the batch, in evaluation as it is:
 ///
 ///   plan_te = d0_t exp(z_te) d1_e               every row sums to 1 / tokens, every column to 1 / experts
-///   token t gets its k largest plan_te          in training, k that of gate.select
+///   token t gets its k largest plan_te          in training, k that of gate.select, which must be a `top_k`
 ///
 /// Within a token the plan ranks as z_te + log d1_e, so that log d1 is a bias of each expert, found anew for each batch:
 ///
@@ -61,9 +78,12 @@ struct sinkhorn {
   static_assert(
       requires(const Gate g) {
         g.head;
-        g.select.count(index{});
+        g.select;
       },
-      "sinkhorn: Gate must be a gate of four stages whose selection has a count");
+      "sinkhorn: Gate must be a gate of four stages");
+  static_assert(detail::selects_top_k<Gate>,
+                "sinkhorn: Gate's selection must be top_k: in training the plan takes its place, and any other rule "
+                "(a bias, a limit of groups, ranks left out) would hold in evaluation only");
   using scalar = typename Gate::scalar;
   using T = scalar;
 
