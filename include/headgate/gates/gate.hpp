@@ -117,8 +117,10 @@ struct gate {
              r.tokens, " x ", experts());
     r.experts = experts();
     r.assignments.clear();
+    r.chosen.clear();
     r.scores.resize(r.tokens, experts());
     r.scores_are = Score::kind;
+    r.best_first = selects_best_first<Select>;
     c.steered.start(pass.steering);
     if (c.steered.used) pass.steering->check(r.tokens, experts());
     if (score_has_cache || c.steered.used)

@@ -17,6 +17,13 @@ struct gate_shape {
   index experts = 0;
 };
 
+/// Whether a selection names the best first, by the scores that it chooses by: it says `static constexpr bool best_first =
+/// true`. Without it nobody takes the first one named for the best.
+template <class Select>
+inline constexpr bool selects_best_first = requires {
+  requires Select::best_first;
+};
+
 namespace detail {
 
 /// Stands in for the parameters and the cache of a stage that has none.

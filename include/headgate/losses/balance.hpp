@@ -101,6 +101,7 @@ T balance(const char* owner, T weight, const token_mask& counted, const token_se
   if (counted.counting() == 0 || (from.pooled && from.pooled->total() == 0)) return T{0};
   if (from.pooled && from.pooled->experts() != r.experts)
     refuse(owner, ": the counts are of ", from.pooled->experts(), " experts, the record has ", r.experts);
+  if (!from.pooled) check_choices(owner, from.choices, r);
   check_probabilities(owner, r, d);
 
   if (from.pooled)

@@ -3,23 +3,39 @@
 #pragma once
 
 #include <headgate/config.hpp>
+#include <headgate/core/error.hpp>
 #include <headgate/losses/token_mask.hpp>
 #include <headgate/routing/routing.hpp>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A token's choices are its assignments in the order of the record, best first for the library's gates. (Not for
-/// `expert_choice`, which lists them by ascending expert, and whose experts have equal loads anyway.)
+/// A token's choices are its assignments in the order of the record.
 enum class counted_choices {
   all,
-  first  ///< of each token, the rest is not counted (GShard: Lepikhin et al. 2020, arXiv:2006.16668, Algorithm 1)
+  /// Of each token, the rest is not counted (GShard: Lepikhin et al. 2020, arXiv:2006.16668, Algorithm 1). Only of gates
+  /// whose record says `best_first`: those that list experts by index (`at_least`, `positive`, `all_experts`,
+  /// `expert_choice`) are refused.
+  first
 };
 
 namespace detail {
 
 /// How many indices of zero `for_each_choice` needs.
 inline index memory_for(counted_choices which, index tokens) { return which == counted_choices::first ? tokens : 0; }
+
+/// Whether the record knows these choices.
+template <class T>
+[[nodiscard]] bool has_choices(counted_choices which, const routing<T>& r) {
+  return which == counted_choices::all || r.best_first || r.assignments.empty();
+}
+template <class T>
+void check_choices(const char* owner, counted_choices which, const routing<T>& r) {
+  if (!has_choices(which, r))
+    refuse(owner,
+           ": first choices are to be counted, but the gate does not say that it lists a token's experts best "
+           "first (routing::best_first, docs/writing-a-gate.md)");
+}
 
 /// visit(assignment), for each choice of the tokens that count. `seen` are `memory_for` zeros.
 template <class T, class Visit>

@@ -32,6 +32,7 @@ class expert_counts {
   template <class T>
   void collect(const routing<T>& r, std::span<const bool> mask = {}) {
     const token_mask counted("expert_counts::collect", mask, r.tokens);
+    detail::check_choices("expert_counts::collect", choices_, r);
     match("expert_counts::collect", r.experts);
     add_to(counts_, r, counted);
   }
@@ -46,8 +47,8 @@ class expert_counts {
   template <communicator Communicator, class T>
   void collect(Communicator& ranks, const routing<T>& r, std::span<const bool> mask = {}) {
     const char* const owner = "expert_counts::collect";
-    const bool fits =
-        (mask.empty() || static_cast<index>(mask.size()) == r.tokens) && (experts() == 0 || experts() == r.experts);
+    const bool fits = (mask.empty() || static_cast<index>(mask.size()) == r.tokens) &&
+                      (experts() == 0 || experts() == r.experts) && detail::has_choices(choices_, r);
     // A rank that refuses still takes part, or the others would wait for it.
     const index width = experts() == 0 ? r.experts : experts();
     reduced_.assign(width + 1, 0);
@@ -62,6 +63,7 @@ class expert_counts {
     ranks.all_reduce(std::span<index>(reduced_.data(), static_cast<std::size_t>(width + 1)));
     if (!fits) {
       [[maybe_unused]] const token_mask refused(owner, mask, r.tokens);
+      detail::check_choices(owner, choices_, r);
       match(owner, r.experts);
     }
     if (const index refusals = reduced_[width] % radix; refusals != 0)

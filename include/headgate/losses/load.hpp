@@ -55,8 +55,8 @@ boundary find_boundary(const T* z, index n, index k, T* sorted) {
 ///   load_i = sum_t Phi((clean_ti - threshold_ti) / scale_ti),   L = CV(load)^2
 ///
 /// clean are the logits before the noise, scale is the noise's standard deviation, and threshold is the k-th largest of
-/// the other experts' noisy logits, k being the number of the token's assignments: the gate is taken to choose the k
-/// largest. All three get a gradient, the threshold in `logits`. Where nothing can change the choice (no noise, all
+/// the other experts' noisy logits, k being the number of experts that the token chose, before `random_second` drops some:
+/// the gate is taken to choose the k largest. All three get a gradient, the threshold in `logits`. Where nothing can change the choice (no noise, all
 /// experts or none chosen) the load is the count of the tokens, without a gradient. An expert that is switched off for a
 /// token (logit -inf) has no load by it and gets no gradient. 0 for equal loads and where there is none; E - 1 if one
 /// expert has it all (E with `variance_of::sample`). The paper's language models train with the
@@ -70,7 +70,8 @@ struct load_balance {
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
     const token_mask counts(name, mask, r.tokens);
-    if (r.assignments.empty()) return T{0};
+    const auto& choices = r.chosen.empty() ? r.assignments : r.chosen;
+    if (choices.empty()) return T{0};
     const bool noisy = r.noise_scale.size() != 0;
     if (noisy) {
       check_recorded(name, "noise scales", r.noise_scale, d.noise_scale);
@@ -81,7 +82,7 @@ struct load_balance {
     const index n = r.experts;
     T* const load = d.row.zero(1, 3 * n + r.tokens).data;
     T *const dload = load + n, *const sorted = dload + n, *const chosen = sorted + n;  // (n), (n), (tokens)
-    for (const auto& a : r.assignments) chosen[a.token] += T{1};
+    for (const auto& a : choices) chosen[a.token] += T{1};
 
     const auto smooth = [&](index t) {
       return noisy && counts(t) && chosen[t] > T{0} && chosen[t] < static_cast<T>(n);
@@ -101,7 +102,7 @@ struct load_balance {
       }
     };
 
-    for (const auto& a : r.assignments)
+    for (const auto& a : choices)
       if (counts(a.token) && !smooth(a.token)) load[a.expert] += T{1};
     for_each_distance([&](index, index i, index, T u) { load[i] += detail::normal_cdf(u); });
     const T value = squared_variation(load, dload, n, variance);

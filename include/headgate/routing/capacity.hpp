@@ -13,8 +13,9 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// Which assignments an expert over its capacity drops. A token's choices are its assignments in the order of the record,
-/// which is best first for the library's gates.
+/// Which assignments an expert over its capacity drops. A token's choices are its assignments in the order of the record.
+/// `by_choice` and `by_priority` ask for a gate whose record says `best_first`, as gates of `top_k`, `ranked` and `top_p` do;
+/// those that list experts by index (`at_least`, `positive`, `all_experts`, `expert_choice`) are refused.
 enum class drop {
   by_position,  ///< those that come last in the batch
   by_probability,  ///< those of least weight, among equal weights the last: each expert keeps its heaviest (Megatron-Core's
@@ -41,6 +42,10 @@ enum class share_of { assignments, tokens };
 /// whatever the size of the batch (Switch's expert_capacity); the default takes all (dropless). A dropped assignment adds
 /// nothing to its token and receives no gradient: a token all of whose assignments are dropped gets 0 from the experts.
 ///
+/// A share that is a whole number for the factor as it is written stays that number: 1.1 * 100 / 10 is 11 rounded up, not
+/// the 12 that the rounding of 1.1 and of the product make of it. (Megatron-Core takes the ceiling of (tokens / experts) *
+/// factor in double, which may be one more.)
+///
 /// A capacity acts in evaluation too, as in models that were published so. Hunyuan's is {.factor = 1, .minimum = k,
 /// .drop = drop::by_choice, .round = rounding::down}: max(k, k tokens / experts).
 ///
@@ -63,9 +68,8 @@ struct capacity {
   [[nodiscard]] index limit(index assignments, index experts) const {
     if (fixed > 0) return fixed;
     if (is_dropless()) return assignments;
-    const double exact = factor * static_cast<double>(assignments) / static_cast<double>(experts);
-    const double share = round == rounding::up ? std::ceil(exact) : std::floor(exact);
-    return (std::max)(minimum, static_cast<index>((std::min)(share, static_cast<double>(assignments))));
+    const double whole = (std::min)(whole_share(assignments, experts), static_cast<double>(assignments));
+    return (std::max)(minimum, static_cast<index>(whole));
   }
 
   void check() const {
@@ -74,6 +78,16 @@ struct capacity {
     if (fixed < 0) refuse("capacity: fixed is ", fixed, ", it must be at least 1, or 0 for none");
     if (fixed > 0 && factor != std::numeric_limits<double>::infinity())
       refuse("capacity: fixed is ", fixed, " and factor is ", factor, ", only one of them can set the capacity");
+  }
+
+ private:
+  /// factor * assignments / experts, rounded up or down. The factor, the product and the quotient are each off by half a
+  /// unit in the last place at most, together by less than four: what is so near a whole number is taken for it.
+  [[nodiscard]] double whole_share(index assignments, index experts) const {
+    const double share = factor * static_cast<double>(assignments) / static_cast<double>(experts);
+    const double nearest = std::round(share);
+    if (std::abs(share - nearest) <= 4 * std::numeric_limits<double>::epsilon() * nearest) return nearest;
+    return round == rounding::up ? std::ceil(share) : std::floor(share);
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <headgate/config.hpp>
 #include <headgate/core/array.hpp>
+#include <headgate/core/error.hpp>
 #include <headgate/routing/capacity.hpp>
 #include <headgate/routing/routing.hpp>
 
@@ -12,6 +13,16 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 namespace detail {
+
+/// Refuses to drop by choices where the gate does not say which of a token's assignments is the first.
+template <class T>
+void check_drop(const capacity& limit, const routing<T>& r) {
+  const bool by_choices = limit.drop == drop::by_choice || limit.drop == drop::by_priority;
+  if (by_choices && !limit.is_dropless() && !r.best_first && !r.assignments.empty())
+    refuse("capacity: drop is ", limit.drop == drop::by_choice ? "by_choice" : "by_priority",
+           ", but the gate does not say that it lists a token's experts best first (routing::best_first, "
+           "docs/writing-a-gate.md)");
+}
 
 /// Each rule of `drop` is one order of all assignments of a batch, in which no two are equal. To give out places one
 /// after the other in that order, as the papers do, keeps those of each expert that stand first in it.

@@ -25,10 +25,12 @@ inline namespace HEADGATE_ABI {
 /// nor on who fills them. Keeps its memory from batch to batch. About 2.5 ns an assignment on one thread.
 class dispatch_plan {
  public:
-  /// Refuses a token or an expert that does not exist, and a weight that is NaN or infinite.
+  /// Refuses a token or an expert that does not exist, a weight that is NaN or infinite, and to drop by choices that the
+  /// record does not tell apart (`routing::best_first`).
   template <class T, executor Executor>
   void make(const routing<T>& r, const capacity& limit, const Executor& executor) {
     limit.check();
+    detail::check_drop(limit, r);
     start(r);
     executor.run(chunks_.size(), [&](index c, index) { count(r, chunks_[c]); });
     const bool by_token = combine_counts(r);

@@ -39,6 +39,11 @@ struct routing {
   scratch<T> logits;  ///< z, what the head computed (with its noise, if it adds any)
   scratch<T> scores;  ///< s = score(z)
   score_kind scores_are = score_kind::none;
+  /// Each token's assignments stand in the order in which it chose them. The gate says so; where it does not, what asks for
+  /// first choices refuses (`counted_choices::first`, `drop::by_choice`, `drop::by_priority`, `random_second`).
+  bool best_first = false;
+  /// What the gate chose before assignments were dropped at random (`random_second`, in training); empty: the assignments.
+  array<headgate::assignment<T>> chosen;
   scratch<T> clean_logits;  ///< noisy gates only: z before the noise
   scratch<T> noise_scale;   ///< noisy gates only: standard deviation of the noise
 
@@ -47,7 +52,9 @@ struct routing {
     tokens = token_count;
     experts = expert_count;
     assignments.clear();
+    chosen.clear();
     scores_are = score_kind::none;
+    best_first = false;
     for (scratch<T>* rows : {&logits, &scores, &clean_logits, &noise_scale}) rows->resize(0, 0);
   }
 

@@ -34,6 +34,8 @@ struct steering {
   /// as absent, and they get no assignment, also where that leaves a token fewer than k.
   std::vector<index> off{};
   /// The experts come from here instead of the selection: a pass of as many tokens. The caller keeps it alive.
+  /// A token's experts are taken to stand in the order in which the gate's own selection would name them
+  /// (`routing::best_first`).
   const recorded_pass<T>* forced = nullptr;
   forced_weights weights = forced_weights::recomputed;
   /// Tokens that count (true = counts, empty = all), as losses read it. Padding: all experts are off for the others, so

@@ -110,3 +110,33 @@ TEST_CASE("expert_choice_gate and sinkhorn_gate keep every promise of a gate", "
   CHECK(check_gate(hg::sinkhorn_gate<double>{.gate = {.head = {.model = 6, .experts = 4}, .select = {.k = 1}}}));
   CHECK(check_gate(hg::sinkhorn_gate<double, 6, 4, 2>{}));
 }
+
+TEST_CASE("a record says that it lists the best first where it does, and only there", "[gates][named]") {
+  const hg::matrix<double> x = random_matrix(30, 6, {2});
+  // Whether the record says so, and whether the first of each token's experts has its largest weight.
+  const auto says = [&](const auto& gate) {
+    routed one(gate);
+    one(x);
+    const auto g = dense_weights(one.r);
+    bool best = true;
+    for (hg::index t = 0; t < 30; ++t)
+      if (const auto ids = experts_of_token(one.r, t); !ids.empty()) best = best && g(t, ids[0]) == g.row(t).maxCoeff();
+    CHECK(best == one.r.best_first);
+    return one.r.best_first;
+  };
+  const hg::linear_head<double> head{.model = 6, .experts = 4};
+  CHECK(says(hg::topk_gate<double>{.head = head, .select = {.k = 2}}));
+  CHECK(says(hg::balanced_sigmoid_gate<double>{.head = head, .select = {.k = 2}}));  // the bias is 0
+  CHECK(says(hg::top_p_gate<double>{.head = head, .select = {.mass = 0.7}}));
+  CHECK(says(hg::gate{head, hg::softmax{}, hg::ranked{.skip = 1, .k = 2}, hg::raw{}}));
+  using limited = hg::adjusted<hg::group_limit<hg::group_max>, hg::top_k<>>;
+  CHECK(says(hg::gate{head, hg::softmax{}, limited{.adjust = {.groups = 2}, .select = {.k = 2}}, hg::raw{}}));
+  CHECK(says(hg::sinkhorn_gate<double>{.gate = {.head = head, .select = {.k = 2}}}));
+  CHECK(says(hg::gshard_gate<double>{.gate = {.head = head}}));
+  CHECK_FALSE(says(hg::softmax_gate<double>{.head = head}));
+  CHECK_FALSE(says(hg::expert_choice_gate<double>{.head = head}));
+  CHECK_FALSE(says(hg::gate{head, hg::softmax{}, hg::at_least<double>{.value = 0.1}, hg::raw{}}));
+  CHECK_FALSE(says(hg::relu_gate<double>{.head = head}));
+  routed phi(hg::sparsemixer_gate<double>{.head = head});
+  CHECK(phi(x).best_first);
+}

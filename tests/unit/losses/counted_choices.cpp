@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 namespace hg = headgate;
 using namespace headgate_test;
@@ -164,4 +165,46 @@ TEST_CASE("first choices are counted over ranks as over accumulation steps", "[l
     found[static_cast<std::size_t>(rank.rank())] = {counts.counts().begin(), counts.counts().end()};
   });
   for (const auto& one : found) CHECK(one == expected);
+}
+
+TEST_CASE("first choices of a record that does not tell them apart are refused before anything is counted",
+          "[losses][counted_choices]") {
+  auto r = random_record(4, 5, 3, score_kind::logits, 64);
+  const std::array<hg::index, 2> offsets{0, 4};
+  const hg::sequence_balance<double> of_sequences{.offsets = offsets, .choices = counted_choices::first};
+  hg::expert_counts first(counted_choices::first), all;
+  first.collect(r);
+  const hg::index before = first.total();
+  r.best_first = false;
+  const std::string sentence =
+      ": first choices are to be counted, but the gate does not say that it lists a token's experts best first "
+      "(routing::best_first, docs/writing-a-gate.md)";
+  routing_gradient<double> d;
+  d.reset(r);
+  CHECK_THROWS_WITH(first_alone(r, d), "switch_balance" + sentence);
+  CHECK_THROWS_WITH(of_sequences(r, d), "sequence_balance" + sentence);
+  CHECK(is_zero(d));
+  CHECK_THROWS_WITH(first.collect(r), "expert_counts::collect" + sentence);
+  CHECK(first.total() == before);
+  all.collect(r);
+  CHECK(all.total() == r.assignments.size());
+  CHECK_NOTHROW(value_of(hg::global_balance<double>{.counts = &first}, r));  // has its counts from elsewhere
+  r.assignments.clear();
+  CHECK_NOTHROW(first.collect(r));
+}
+
+TEST_CASE("a rank whose record does not tell first choices apart says so, and no rank counts",
+          "[losses][counted_choices][ranks]") {
+  hg::run_thread_ranks(3, [&](hg::thread_rank& rank) {
+    auto r = random_record(5, 4, 3, score_kind::none, 65);
+    r.best_first = rank.rank() != 1;
+    hg::expert_counts counts(counted_choices::first);
+    CHECK_THROWS_WITH(counts.collect(rank, r),
+                      contains(rank.rank() == 1 ? "the gate does not say that it lists a token's experts best first"
+                                                : "1 of 3 ranks refused"));
+    CHECK(counts.total() == 0);
+    r.best_first = true;
+    counts.collect(rank, r);  // the group goes on
+    CHECK(counts.total() == 15);
+  });
 }

@@ -69,6 +69,7 @@ inline routing<double> record_of(const std::vector<std::vector<double>>& p) {
 /// The same with a top-k choice by these probabilities.
 inline routing<double> record_of(const std::vector<std::vector<double>>& p, index k) {
   auto r = record_of(p);
+  r.best_first = true;
   for (index t = 0; t < r.tokens; ++t)
     for (const index e : largest(r.scores.row(t), r.experts, k)) r.assignments.push_back({t, e, r.scores(t, e)});
   return r;
@@ -82,6 +83,7 @@ inline routing<double> random_record(index tokens, index experts, index most, sc
   routing<double> r;
   r.reset(tokens, experts);
   r.scores_are = kind;
+  r.best_first = true;
   r.logits.resize(tokens, experts);
   r.scores.resize(tokens, experts);
   if (noisy) {
@@ -119,6 +121,7 @@ inline routing<double> without(const routing<double>& r, std::span<const bool> m
   routing<double> rest;
   rest.reset(kept, r.experts);
   rest.scores_are = r.scores_are;
+  rest.best_first = r.best_first;
   for (const auto& a : r.assignments)
     if (const index t = place[static_cast<std::size_t>(a.token)]; t >= 0)
       rest.assignments.push_back({t, a.expert, a.weight});

@@ -3,6 +3,9 @@
 
 #include "support/layer_checks.hpp"
 
+#include <algorithm>
+#include <array>
+
 using namespace headgate_test;
 
 TEST_CASE("a capacity can be a share of the tokens, however many assignments are left of them", "[routing][capacity]") {
@@ -69,4 +72,33 @@ TEST_CASE("capacity refuses a fixed number below 0, or beside a factor", "[routi
         "capacity: fixed is -2, it must be at least 1, or 0 for none");
   CHECK(refusal([] { hg::capacity{.factor = 1.25, .fixed = 4}.check(); }) ==
         "capacity: fixed is 4 and factor is 1.25, only one of them can set the capacity");
+}
+
+TEST_CASE("a share that is a whole number for the factor as it is written is that number, rounded up or down",
+          "[routing][capacity]") {
+  const auto both = [](double factor, hg::index assignments, hg::index experts) {
+    const hg::index up = hg::capacity{.factor = factor}.limit(assignments, experts);
+    const hg::index down = hg::capacity{.factor = factor, .round = hg::rounding::down}.limit(assignments, experts);
+    return std::array{up, down};
+  };
+  CHECK(both(1.1, 100, 10) == std::array<hg::index, 2>{11, 11});
+  CHECK(both(1.12, 10000, 8) == std::array<hg::index, 2>{1400, 1400});
+  CHECK(both(1.13, 10000, 10) == std::array<hg::index, 2>{1130, 1130});
+  // Every factor of two digits after the point, against whole numbers.
+  bool same = true;
+  for (hg::index hundredths = 1; hundredths <= 800; ++hundredths)
+    for (const hg::index assignments : {1, 7, 64, 100, 1000, 4096, 10000, 1 << 20, 123456789})
+      for (const hg::index experts : {1, 3, 8, 10, 60, 64, 256}) {
+        const hg::index share = hundredths * assignments, whole = 100 * experts;
+        const auto expected = [&](hg::index rounded) {
+          return (std::max)(hg::index{1}, (std::min)(rounded, assignments));
+        };
+        same = same && both(static_cast<double>(hundredths) / 100, assignments, experts) ==
+                           std::array{expected((share + whole - 1) / whole), expected(share / whole)};
+      }
+  CHECK(same);
+  // What is a little more than a whole number stays so.
+  CHECK(both(1.1, 1000001, 10) == std::array<hg::index, 2>{110001, 110000});
+  CHECK(both(1 + 1e-12, 100, 10) == std::array<hg::index, 2>{11, 10});
+  CHECK(both(1 - 1e-12, 100, 10) == std::array<hg::index, 2>{10, 9});
 }

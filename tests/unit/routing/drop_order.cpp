@@ -21,6 +21,7 @@ constexpr hg::drop every_rule[] = {hg::drop::by_position, hg::drop::by_probabili
 record record_of(hg::index tokens, hg::index experts, const std::vector<hg::assignment<double>>& assignments) {
   record r;
   r.reset(tokens, experts);
+  r.best_first = true;
   for (const auto& a : assignments) r.assignments.push_back(a);
   return r;
 }
@@ -30,6 +31,7 @@ record random_record(hg::index tokens, hg::index k, std::uint64_t seed) {
   numbers next(seed);
   record r;
   r.reset(tokens, 5);
+  r.best_first = true;
   for (hg::index t = 0; t < tokens; ++t) {
     std::vector<std::pair<double, hg::index>> row;
     for (hg::index e = 0; e < 5; ++e) row.emplace_back(next.within(1.0) + (e < 2 ? 0.5 : 0.0), e);
@@ -171,4 +173,21 @@ TEST_CASE("all orders agree where there is room for all, and each keeps as many 
       CHECK(std::count(kept.begin(), kept.end(), true) == expected);
     }
   }
+}
+
+TEST_CASE("to drop by choices is refused where the gate does not say that it lists the best first",
+          "[routing][drop_order]") {
+  record r = random_record(6, 2, 9);
+  const auto said = [&](const hg::capacity& limit) { return refusal([&] { hg::detail::check_drop(limit, r); }); };
+  for (const hg::drop rule : every_rule) CHECK(said({.factor = 1, .drop = rule}).empty());
+  r.best_first = false;
+  CHECK(said({.drop = hg::drop::by_choice}).empty());  // dropless
+  CHECK(said({.factor = 1}).empty());
+  CHECK(said({.factor = 1, .drop = hg::drop::by_probability}).empty());
+  CHECK(said({.factor = 1, .drop = hg::drop::by_choice}) ==
+        "capacity: drop is by_choice, but the gate does not say that it lists a token's experts best first "
+        "(routing::best_first, docs/writing-a-gate.md)");
+  CHECK_THAT(said({.drop = hg::drop::by_priority, .fixed = 2}), contains("drop is by_priority, but the gate"));
+  r.assignments.clear();
+  CHECK(said({.factor = 1, .drop = hg::drop::by_choice}).empty());
 }

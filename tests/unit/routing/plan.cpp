@@ -18,6 +18,7 @@ using record = hg::routing<double>;
 record record_of(hg::index tokens, hg::index experts, const std::vector<hg::assignment<double>>& assignments) {
   record r;
   r.reset(tokens, experts);
+  r.best_first = true;
   for (const auto& a : assignments) r.assignments.push_back(a);
   return r;
 }
@@ -27,6 +28,7 @@ record random_record(hg::index tokens, hg::index experts, hg::index k, std::uint
   numbers next(seed);
   record r;
   r.reset(tokens, experts);
+  r.best_first = true;
   for (hg::index t = 0; t < tokens; ++t) {
     std::vector<hg::index> ids(static_cast<std::size_t>(experts));
     for (std::size_t e = 0; e < ids.size(); ++e) ids[e] = static_cast<hg::index>(e);
@@ -352,4 +354,16 @@ TEST_CASE("every capacity and rule gives a plan with at most that many rows an e
                 CHECK_FALSE((out.weight > in.weight || (!(out.weight < in.weight) && a < b)));
             }
       }
+}
+
+TEST_CASE("a plan by choices of a record that does not tell them apart is refused, and the last plan stays",
+          "[routing][plan]") {
+  record r = random_record(40, 5, 2, 3);
+  hg::dispatch_plan plan, before;
+  for (hg::dispatch_plan* one : {&plan, &before}) one->make(r, {.factor = 1, .drop = hg::drop::by_choice});
+  r.best_first = false;
+  for (const auto rule : {hg::drop::by_choice, hg::drop::by_priority})
+    CHECK_THAT(refusal([&] { plan.make(r, {.factor = 1, .drop = rule}); }),
+               contains("the gate does not say that it lists a token's experts best first"));
+  CHECK(same_plan(plan, before));
 }

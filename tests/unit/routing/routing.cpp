@@ -18,12 +18,16 @@ TEST_CASE("reset empties a record of everything the last batch left", "[routing]
   hg::routing<double> r;
   r.reset(3, 4);
   r.assignments.push_back({0, 1, 0.5});
+  r.chosen.push_back({0, 1, 0.5});
   r.scores_are = hg::score_kind::positive;
+  r.best_first = true;
   for (auto* rows : {&r.logits, &r.scores, &r.clean_logits, &r.noise_scale}) rows->resize(3, 4);
   r.reset(2, 5);
   CHECK((r.tokens == 2 && r.experts == 5));
   CHECK(r.assignments.empty());
+  CHECK(r.chosen.empty());
   CHECK(r.scores_are == hg::score_kind::none);
+  CHECK_FALSE(r.best_first);
   for (auto* rows : {&r.logits, &r.scores, &r.clean_logits, &r.noise_scale}) CHECK(rows->size() == 0);
   CHECK(r.load().size() == 5);
 }

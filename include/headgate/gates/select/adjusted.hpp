@@ -52,6 +52,7 @@ struct adjusted {
   }
 
   static constexpr bool names_each_once = requires { requires Select::names_each_once; };
+  static constexpr bool best_first = selects_best_first<Select>;  // by the changed scores
 
   [[nodiscard]] index count(index experts) const requires requires(const Select& stage) { stage.count(index{}); }
   { return select.count(experts); }

@@ -26,6 +26,7 @@ struct ranked {
   }
 
   static constexpr bool names_each_once = true;
+  static constexpr bool best_first = true;
   [[nodiscard]] index count(index /*experts*/) const { return k; }
 
   /// The same selection of another k.

@@ -31,6 +31,7 @@ struct top_k {
   void check(gate_shape shape) const { detail::check_k("top_k", k, shape.experts); }
 
   static constexpr bool names_each_once = true;
+  static constexpr bool best_first = true;
   [[nodiscard]] index count(index /*experts*/) const { return k; }
   /// The same selection of another k; a static one refuses it.
   [[nodiscard]] top_k with_k(index other) const { return {.k = other}; }
@@ -59,6 +60,7 @@ struct biased_top_k {
   }
 
   static constexpr bool names_each_once = true;
+  static constexpr bool best_first = true;
   [[nodiscard]] index count(index /*experts*/) const { return k; }
   [[nodiscard]] biased_top_k with_k(index other) const { return {.k = other}; }
 

@@ -19,6 +19,8 @@ template <class T>
 struct top_p {
   T mass = T(0.4);
 
+  static constexpr bool best_first = true;
+
   void check(gate_shape) const {
     if (!(mass >= 0)) refuse("top_p: mass is ", mass, ", it must be at least 0");
   }

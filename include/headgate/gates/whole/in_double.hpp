@@ -6,6 +6,7 @@
 #include <headgate/concepts/gate_policy.hpp>
 #include <headgate/concepts/policy_sizes.hpp>
 #include <headgate/config.hpp>
+#include <headgate/core/array.hpp>
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
@@ -71,14 +72,11 @@ struct in_double {
 
     r.reset(x.rows(), experts());
     r.scores_are = c.record.scores_are;
+    r.best_first = c.record.best_first;
     detail::for_each_block([&](const char* name, const auto& from, auto& to) { round(name, from, to, pass.executor); },
                            std::as_const(c.record), r);
-    const index count = c.record.assignments.size();
-    r.assignments.resize_for_overwrite(count);
-    for (index a = 0; a < count; ++a) {
-      const assignment<double>& one = c.record.assignments[a];
-      r.assignments[a] = {one.token, one.expert, static_cast<float>(one.weight)};
-    }
+    round(c.record.assignments, r.assignments);
+    round(c.record.chosen, r.chosen);
   }
 
   /// Adds to dx and dp the gradient of the record.
@@ -114,6 +112,11 @@ struct in_double {
     const index each = detail::rows_of(4 * detail::elements_per_task, cols);
     executor.run((rows + each - 1) / each,
                  [&](index task, index) { f(task * each, (std::min)(each, rows - task * each)); });
+  }
+
+  static void round(const array<assignment<double>>& from, array<assignment<float>>& to) {
+    to.resize_for_overwrite(from.size());
+    for (index a = 0; a < from.size(); ++a) to[a] = {from[a].token, from[a].expert, static_cast<float>(from[a].weight)};
   }
 
   /// Rounds a block. Refuses a finite number that float does not hold.

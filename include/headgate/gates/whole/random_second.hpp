@@ -10,16 +10,28 @@
 #include <headgate/core/matrix.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/core/scratch.hpp>
+#include <headgate/gates/stages.hpp>
 #include <headgate/gates/whole/inner_gate.hpp>
 #include <headgate/parallel/pass.hpp>
 #include <headgate/routing/routing.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 namespace headgate {
 inline namespace HEADGATE_ABI {
+
+namespace detail {
+
+/// A gate of four stages whose selection does not say that it names the best first.
+template <class Gate>
+inline constexpr bool lists_by_index = requires(const Gate g) {
+  requires !selects_best_first<std::remove_cvref_t<decltype(g.select)>>;
+};
+
+}  // namespace detail
 
 /// A gate whose assignments after each token's first are dropped at random in training:
 ///
@@ -27,15 +39,20 @@ inline namespace HEADGATE_ABI {
 ///   with probability min(1, w / threshold)
 ///
 /// The weights are those that `gate` computed with all of them: the first keeps its share, and what is dropped adds
-/// nothing and receives no gradient. In evaluation, and where the steering forces experts, nothing is dropped. The gate lists a token's assignments best first, as
-/// `top_k` does; after `renormalised` w is the second gate's share of the two. threshold = 0.2 is ST-MoE's, 0.5 GShard's
-/// (2 w > u). A capacity's factor counts the assignments that stay. The random numbers of a token belong to its row.
+/// nothing and receives no gradient. In evaluation, and where the steering forces experts, nothing is dropped. The gate must
+/// say that it lists a token's assignments best first, as gates of `top_k` do; after `renormalised` w is the second gate's
+/// share of the two. threshold = 0.2 is ST-MoE's, 0.5 GShard's (2 w > u). The random numbers of a token belong to its row.
+///
+/// A capacity's factor counts the assignments that stay, and so do the losses, except `load_balance`: it is of the gate's
+/// own choice, which the record keeps (`routing::chosen`).
 ///
 ///   hg::random_second<hg::renormalised_topk_gate<float>>{.gate = {.head = {...}, .select = {.k = 2}}}
 template <class Gate>
 struct random_second {
   static_assert(trainable_gate<Gate>,
                 "random_second: Gate does not model headgate::trainable_gate (docs/writing-a-gate.md)");
+  static_assert(!detail::lists_by_index<Gate>,
+                "random_second: Gate's selection does not name the best expert first (docs/writing-a-gate.md)");
   using scalar = typename Gate::scalar;
   using T = scalar;
 
@@ -73,8 +90,16 @@ struct random_second {
     if (!c.dropped) return detail::route_inner(gate, p, x, r, c.gate, pass);
 
     detail::route_inner(gate, p, x, c.all, c.gate, pass);
+    if (!c.all.best_first && !c.all.assignments.empty())
+      refuse(
+          "random_second: the gate does not say that it lists a token's experts best first "
+          "(routing::best_first, docs/writing-a-gate.md)");
     r.reset(x.rows(), experts());
     r.scores_are = c.all.scores_are;
+    r.best_first = c.all.best_first;
+    const array<assignment<T>>& chosen = c.all.chosen.empty() ? c.all.assignments : c.all.chosen;
+    r.chosen.resize_for_overwrite(chosen.size());
+    std::copy(chosen.begin(), chosen.end(), r.chosen.begin());
     detail::for_each_block(
         [](const char*, const scratch<T>& from, scratch<T>& to) {
           std::copy_n(from.data(), from.size(), to.resize(from.rows(), from.cols()).data);

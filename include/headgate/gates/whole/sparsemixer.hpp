@@ -84,6 +84,7 @@ struct sparsemixer {
     head.forward(p.head, x, r, c.head, pass);
     if (pass.steering != nullptr) steer(*pass.steering, r);
     r.scores_are = score_kind::logits;
+    r.best_first = true;  // round by round
     r.assignments.resize_for_overwrite(rounds * r.tokens);
     c.first.resize(r.tokens + 1);
     for (index t = 0; t <= r.tokens; ++t) c.first[t] = rounds * t;

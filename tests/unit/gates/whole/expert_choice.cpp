@@ -177,6 +177,13 @@ TEST_CASE("the share of an expert is rounded as its capacity says, and is never 
   CHECK(each({.factor = 100}, 10) == 10);
 }
 
+TEST_CASE("a share of tokens that is a whole number for the factor as it is written is not rounded up",
+          "[gates][whole][expert_choice]") {
+  direct gate(gate_of(10, 10, {.factor = 1.1}));
+  for (const hg::index one : gate(random_matrix(100, 10, {7})).load())
+    CHECK(one == 11);  // eq. 1; 12 with two roundings
+}
+
 TEST_CASE("expert_choice does not care about the order of the tokens", "[gates][whole][expert_choice]") {
   direct gate(gate_of(6, 6));
   const auto z = random_matrix(40, 6, {9});

@@ -83,7 +83,7 @@ TEST_CASE("in_double's record is that of the gate of double, rounded", "[gates][
     const auto& a = training ? exact.training(same, 4) : exact(same);
     const auto& b = training ? rounded.training(x, 4) : rounded(x);
     REQUIRE(b.assignments.size() == a.assignments.size());
-    bool equal = b.scores_are == a.scores_are && b.tokens == 40 && b.experts == 6;
+    bool equal = b.scores_are == a.scores_are && b.best_first == a.best_first && b.tokens == 40 && b.experts == 6;
     for (hg::index i = 0; i < a.assignments.size(); ++i) {
       const auto &one = a.assignments[i],
                  other = hg::assignment<double>{b.assignments[i].token, b.assignments[i].expert, one.weight};
@@ -98,6 +98,20 @@ TEST_CASE("in_double's record is that of the gate of double, rounded", "[gates][
     };
     hg::detail::for_each_block(compare, a, b);
   }
+}
+
+TEST_CASE("in_double keeps what a gate of double chose before it dropped some", "[gates][whole][in_double]") {
+  const hg::random_second<top_two> dropping{.gate = inner(), .threshold = 1};
+  routed exact(dropping);
+  routed rounded(hg::in_double<hg::random_second<top_two>>{.gate = dropping});
+  const hg::matrix<float> x = narrow(random_matrix(40, 5, {2}));
+  const auto& a = exact.training(x.cast<double>(), 4);
+  const auto& b = rounded.training(x, 4);
+  CHECK(b.best_first);
+  REQUIRE((b.chosen.size() == 80 && a.chosen.size() == 80 && b.assignments.size() < 80));
+  for (hg::index i = 0; i < 80; ++i)
+    CHECK((b.chosen[i].token == a.chosen[i].token && b.chosen[i].expert == a.chosen[i].expert &&
+           b.chosen[i].weight == static_cast<float>(a.chosen[i].weight)));
 }
 
 TEST_CASE("in_double's gradients are those of the gate of double", "[gates][whole][in_double]") {

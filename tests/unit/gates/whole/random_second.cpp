@@ -32,12 +32,14 @@ struct fixed_weights {
   hg::index model = 1, experts = 4;
   std::vector<double> weights{};
   bool by_place = false;  // all first assignments before any second one
+  bool best_first = true;
 
   params init(std::mt19937_64&) const { return {}; }
   void route(const params&, hg::in<double> x, hg::routing<double>& r, cache&) const {
     const auto add = [&](hg::index t, std::size_t n) {
       r.assignments.push_back({t, (t + static_cast<hg::index>(n)) % experts, weights[n]});
     };
+    r.best_first = best_first;
     if (by_place) {
       for (std::size_t n = 0; n < weights.size(); ++n)
         for (hg::index t = 0; t < x.rows(); ++t) add(t, n);
@@ -52,6 +54,15 @@ struct fixed_weights {
   }
 };
 
+/// The least a gate can be, and that it lists the best first.
+struct ordered_archetype : hg::testing::archetype_trainable_gate<> {
+  using hg::testing::archetype_trainable_gate<>::archetype_trainable_gate;
+  void route(const params& p, hg::in<double> x, hg::routing<double>& r, cache& c) const {
+    hg::testing::archetype_trainable_gate<>::route(p, x, r, c);
+    r.best_first = true;
+  }
+};
+
 }  // namespace
 
 TEST_CASE("random_second keeps every promise of a gate, over any gate", "[gates][whole][random_second]") {
@@ -60,7 +71,7 @@ TEST_CASE("random_second keeps every promise of a gate, over any gate", "[gates]
   CHECK(hg::testing::check_gate(
       hg::random_second<noisy>{.gate = {.head = {.model = 6, .experts = 4}, .select = {.k = 2}}, .threshold = 0.6},
       {.random = {2}}));
-  CHECK(hg::testing::check_gate(hg::random_second{hg::testing::archetype_trainable_gate<>(4, 3), 1.0}));
+  CHECK(hg::testing::check_gate(hg::random_second{ordered_archetype(4, 3), 1.0}));
 }
 
 TEST_CASE("random_second is its gate in evaluation, with the same names of parameters",
@@ -180,6 +191,44 @@ TEST_CASE("losses see the noise of a gate within random_second", "[gates][whole]
   CHECK(gate.backward_of(x, hg::load_balance<double>{}) == alone.backward_of(x, hg::load_balance<double>{}));
   CHECK(gate.dp.head.noise_weight == alone.dp.head.noise_weight);
   CHECK(gate.dp.head.noise_weight.cwiseAbs().sum() > 0);
+}
+
+TEST_CASE("load_balance over random_second is that of the gate's own choice, whatever is dropped of it",
+          "[gates][whole][random_second]") {
+  using noisy = hg::noisy_topk_gate<double>;
+  for (const hg::index k : {2, 3, 4}) {  // of 4: with all experts chosen the load is a count
+    const noisy with_noise{.head = {.model = 5, .experts = 4}, .select = {.k = k}};
+    routed alone(with_noise);
+    routed gate(hg::random_second<noisy>{.gate = with_noise, .threshold = 1});
+    const auto x = random_matrix(200, 5, {2});
+    const auto& all = alone.training(x, 4);
+    const auto& r = gate.training(x, 4);
+    CHECK(r.assignments.size() < all.assignments.size() - 40);  // many tokens lose their second
+    REQUIRE(r.chosen.size() == all.assignments.size());
+    for (hg::index a = 0; a < r.chosen.size(); ++a)
+      CHECK((r.chosen[a].token == all.assignments[a].token && r.chosen[a].expert == all.assignments[a].expert));
+    CHECK(gate.backward_of(x, hg::load_balance<double>{}) == alone.backward_of(x, hg::load_balance<double>{}));
+    CHECK(gate.dp.head.weight == alone.dp.head.weight);
+    CHECK(gate.dp.head.noise_weight == alone.dp.head.noise_weight);
+    gate(x);
+    alone(x);
+    CHECK(gate.r.chosen.empty());  // nothing is dropped in evaluation
+    CHECK(gate.backward_of(x, hg::load_balance<double>{}) == alone.backward_of(x, hg::load_balance<double>{}));
+  }
+}
+
+TEST_CASE("random_second keeps its best expert, or refuses a gate that does not say which it is",
+          "[gates][whole][random_second]") {
+  fixed_weights by_index{.weights = {0.1, 0.9}, .best_first = false};
+  routed gate(hg::random_second<fixed_weights>{.gate = by_index});
+  CHECK_THROWS_WITH(gate.training(hg::matrix<double>::Zero(3, 1), 1),
+                    "random_second: the gate does not say that it lists a token's experts best first "
+                    "(routing::best_first, docs/writing-a-gate.md)");
+  CHECK_NOTHROW(gate(hg::matrix<double>::Zero(3, 1)));  // in evaluation it is that gate
+  CHECK_FALSE(gate.r.best_first);
+  routed ordered(gshard{.gate = inner()});
+  ordered.training(random_matrix(3, 5, {2}), 1);
+  CHECK(ordered.r.best_first);
 }
 
 TEST_CASE("random_second gives the same bits with any executor", "[gates][whole][random_second]") {
