@@ -217,7 +217,7 @@ TEST_CASE("load_balance over random_second is that of the gate's own choice, wha
   }
 }
 
-TEST_CASE("random_second keeps its best expert, or refuses a gate that does not say which it is",
+TEST_CASE("random_second refuses a gate that does not say which of a token's experts is the best",
           "[gates][whole][random_second]") {
   fixed_weights by_index{.weights = {0.1, 0.9}, .best_first = false};
   routed gate(hg::random_second<fixed_weights>{.gate = by_index});
