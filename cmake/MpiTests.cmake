@@ -1,5 +1,15 @@
-# Tests that run as several processes.
+# MPI, and tests that run as several processes.
 include_guard()
+
+set(MPI_CXX_SKIP_MPICXX ON)  # MPI's own C++ classes, gone since MPI 3
+if(HEADGATE_REQUIRE_MPI)
+  find_package(MPI REQUIRED COMPONENTS CXX)
+else()
+  find_package(MPI QUIET COMPONENTS CXX)
+endif()
+if(NOT TARGET MPI::MPI_CXX OR NOT MPIEXEC_EXECUTABLE)
+  return()
+endif()
 
 # HEADGATE_MPIEXEC <n> <program> starts n processes of a program.
 set(HEADGATE_MPIEXEC ${MPIEXEC_EXECUTABLE} ${MPIEXEC_PREFLAGS})

@@ -2,6 +2,7 @@
 // Data-parallel training: each rank has the whole layer and a part of the batch; gradients and the counts of the balance
 // loss are summed over the ranks. The same function runs on threads (here) and, with hg::run_mpi_ranks, on processes.
 #include <headgate/communicators/counted.hpp>
+#include <headgate/communicators/reduce_gradients.hpp>
 #include <headgate/communicators/thread_ranks.hpp>
 #include <headgate/headgate.hpp>
 
@@ -53,9 +54,7 @@ outcome train(Ranks& ranks) {
       loss += error / micro_batches;
     }
     ranks.all_reduce(std::span(&loss, 1));
-    layer.for_each_parameter(grads, [&](std::string_view, auto&, auto& dw) {
-      ranks.all_reduce(std::span(dw.data(), std::size_t(dw.size())));
-    });
+    hg::all_reduce_gradients(ranks, layer, grads);
     adam.step(layer, grads);  // on the same sums everywhere, so the layers stay the same to the last bit
   }
 

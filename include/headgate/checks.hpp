@@ -3,11 +3,11 @@
 #pragma once
 
 #include <headgate/config.hpp>
+#include <headgate/core/digest.hpp>
 #include <headgate/core/error.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/kernels/finite.hpp>
 
-#include <cstdint>
 #include <string_view>
 
 namespace headgate {
@@ -39,19 +39,18 @@ void check_batch(in<T> x, in<T> dy, index tokens, index model, index outputs, co
   check_finite<T>(dy, owner, "dy");
 }
 
-/// A number that tells layers of one type but other sizes apart (FNV-1a over the rows and columns of their matrices): a
+/// A number that tells layers of one type but other sizes apart (a digest of the rows and columns of their matrices): a
 /// tape remembers the key of the layer that filled it.
 class shape_key {
  public:
   template <class W>
   void operator()(std::string_view, const W& w) {
-    for (const index size : {static_cast<index>(w.rows()), static_cast<index>(w.cols())})
-      value_ = (value_ ^ static_cast<std::uint64_t>(size)) * 1099511628211u;
+    digest_.numbers(static_cast<index>(w.rows()), static_cast<index>(w.cols()));
   }
   friend bool operator==(const shape_key&, const shape_key&) = default;
 
  private:
-  std::uint64_t value_ = 14695981039346656037u;
+  digest digest_;
 };
 
 /// Refuses a gradient d of another shape than its parameter w.

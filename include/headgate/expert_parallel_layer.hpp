@@ -41,8 +41,8 @@ inline namespace HEADGATE_ABI {
 /// tape: give each rank a stream of its own (`tape.random = {seed + rank}`).
 ///
 /// A rank that refuses tells the others, which get a `communicator_error` that names it; y and dx are then unchanged on all of
-/// them, and the group is broken; `grads` may hold a part of the step: do not go on with them. Allocates nothing after a first pass of a size, unless more rows or slots come than ever
-/// before.
+/// them, and the group is broken; `grads` may hold a part of the step: do not go on with them. Allocates nothing after a first
+/// pass of a size, unless more rows or slots come than ever before.
 template <class Gate, class Expert, class Shared = no_shared_expert>
 class expert_parallel_layer
     : public layer_core<Gate, Expert, Shared, expert_parallel_parameters<Gate, Expert, Shared>> {

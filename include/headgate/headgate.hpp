@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Everything but files, published models, threads and test helpers: those are headgate/io/, headgate/models/,
-// headgate/parallel/ and headgate/testing/.
+// Everything but files, published models, threads, ranks and test helpers: those are headgate/io/, headgate/models/,
+// headgate/parallel/, headgate/communicators/ with headgate/expert_parallel_*.hpp, and headgate/testing/.
 #pragma once
 
 #include <headgate/activations/activations.hpp>

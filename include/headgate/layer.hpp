@@ -21,9 +21,9 @@ inline namespace HEADGATE_ABI {
 /// y_t = [shared(x_t) +] sum over the experts e that the gate picks for token t of weight_te * expert_e(x_t), or, with
 /// weight_on::input, of expert_e(weight_te * x_t)
 ///
-/// x (tokens x model), y (tokens x outputs). Terms are added in this order, the experts ascending, so that a token's row has the same bits in
-/// any batch, beside any neighbours and with any number of threads. Every member is safe to call from several threads
-/// at once with a workspace or tape each, as long as nobody changes the parameters.
+/// x (tokens x model), y (tokens x outputs). Terms are added in this order, the experts ascending, so that a token's row has
+/// the same bits in any batch, beside any neighbours and with any number of threads. Every member is safe to call from
+/// several threads at once with a workspace or tape each, as long as nobody changes the parameters.
 template <class Gate, class Expert, class Shared = no_shared_expert>
 class layer : public layer_core<Gate, Expert, Shared, layer_parameters<Gate, Expert, Shared>> {
   using core = layer_core<Gate, Expert, Shared, layer_parameters<Gate, Expert, Shared>>;

@@ -164,9 +164,9 @@ class packed_layer {
     return y;
   }
 
-  /// As layer::forward: y_t = [shared(x_t) +] sum of weight_te * expert_e(x_t), or of expert_e(weight_te * x_t), for x (tokens x model) and y (tokens x
-  /// outputs). Refuses wrong shapes and values that are not finite before it writes to y; y is resized if it owns its
-  /// memory. Allocates nothing once the workspace has seen as many tokens and assignments.
+  /// As layer::forward: y_t = [shared(x_t) +] sum of weight_te * expert_e(x_t), or of expert_e(weight_te * x_t), for
+  /// x (tokens x model) and y (tokens x outputs). Refuses wrong shapes and values that are not finite before it writes to y;
+  /// y is resized if it owns its memory. Allocates nothing once the workspace has seen as many tokens and assignments.
   template <executor Executor, class X, class Y>
   void forward(const Executor& executor, const X& x_matrix, Y&& y, workspace& memory) const {
     const in<T> x = row_major<T>(x_matrix);

@@ -37,6 +37,10 @@ class trained_parameters {
   void for_each_parameter(Gradients& grads, F&& f) {
     Walker::template walk<fields_of::training>(f, parameters_, grads);
   }
+  template <class Gradients, class F>
+  void for_each_parameter(Gradients& grads, F&& f) const {
+    Walker::template walk<fields_of::training>(f, parameters_, grads);
+  }
   /// f(name, w) for every matrix that belongs in a file: trained ones, frozen ones and buffers.
   template <class F>
   void for_each_tensor(F&& f) {

@@ -7,7 +7,8 @@
 #include <headgate/experts/linear.hpp>
 #include <headgate/gates/named.hpp>
 
-#include "support/expert_parallel_training.hpp"
+#include "support/expert_parallel_backward.hpp"
+#include "support/expert_parallel_failures.hpp"
 
 using namespace headgate_test;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What must hold between the balance of micro-batches, of accumulated ones and of ranks (Qiu et al. 2025, arXiv:2501.11873), on
 // records made by hand and on those of real gates, with and without padding.
+#include <headgate/communicators/reduce_gradients.hpp>
 #include <headgate/communicators/thread_ranks.hpp>
 #include <headgate/headgate.hpp>
 
@@ -374,9 +375,7 @@ TEST_CASE("a layer trains on ranks as it does on accumulated micro-batches, to t
     own.collect(rank, tape.routing, padding);
     training one = backward(rank.rank(), own, tape);
     rank.all_reduce(std::span<double>(&one.loss, 1));
-    layer.for_each_parameter(one.grads, [&](std::string_view, auto&, auto& dw) {
-      rank.all_reduce(std::span<double>(dw.data(), static_cast<std::size_t>(dw.size())));
-    });
+    hg::all_reduce_gradients(rank, layer, one.grads);
     auto moved = layer.params().gate.select.selection_bias;
     hg::update_selection_bias(moved, own);
     if (!same_bits(one.loss, sum.loss)) hg::refuse("another loss");

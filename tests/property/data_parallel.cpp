@@ -8,9 +8,12 @@
 #include <headgate/layer.hpp>
 #include <headgate/losses/mean_squared_error.hpp>
 #include <headgate/optim/adamw.hpp>
+#include <headgate/optim/clip_gradient_norm.hpp>
+#include <headgate/optim/sgd.hpp>
 
 #include "support/on_threads.hpp"
 
+#include <cmath>
 #include <vector>
 
 using namespace headgate_test;
@@ -45,6 +48,15 @@ auto train(Communicator& ranks, const hg::matrix<double>& x) {
   return layer;
 }
 
+/// What replicas and experts on ranks have in common: from a rank's gradients to a step.
+template <class Communicator, class Module, class Gradients>
+double step(Communicator& ranks, Module& module, Gradients& grads) {
+  hg::all_reduce_gradients(ranks, module, grads);
+  const double norm = hg::clip_gradient_norm(ranks, 0.5, module, grads);
+  hg::sgd<double>{.rate = 0.1}.step(module, grads);
+  return norm;
+}
+
 }  // namespace
 
 TEST_CASE("replicas stay equal and learn from all ranks' tokens", "[data_parallel]") {
@@ -64,4 +76,33 @@ TEST_CASE("replicas stay equal and learn from all ranks' tokens", "[data_paralle
           }) == "");
     for (const auto& gate : gates) CHECK(same_matrix(gate, gates[0]));
   }
+}
+
+TEST_CASE("one code steps replicas and experts on ranks, and they learn the same", "[data_parallel][expert_parallel]") {
+  for (hg::index size = 1; size <= 3; ++size)
+    CHECK(on_threads(size, [&](hg::thread_rank& rank) {
+            complaints all;
+            auto whole = make(1);
+            auto part = part_of(whole, {4, size}, rank.rank());
+            const hg::matrix<double> x = batch(size).middleRows(rank.rank() * tokens, tokens);
+            hg::matrix<double> y, dx;
+            typename decltype(whole)::tape tape;
+            typename decltype(part)::tape tape_of_part;
+            auto grads = whole.zero_gradients();
+            auto grads_of_part = part.zero_gradients();
+            whole.forward(x, y, tape);
+            whole.backward(x, y, tape, dx, grads);
+            part.forward(rank, x, y, tape_of_part);
+            part.backward(rank, x, y, tape_of_part, dx, grads_of_part);
+            const double norm = step(rank, whole, grads);
+            all.expect(norm > 0.5, "nothing was clipped");
+            all.expect(std::fabs(step(rank, part, grads_of_part) - norm) < 1e-12 * norm, "the norm is another");
+            all.expect(relative_distance(part.params().gate.head.weight, whole.params().gate.head.weight) < 1e-12,
+                       "the gate is another");
+            for (hg::index i = 0; i < part.params().ids.size(); ++i)
+              all.expect(relative_distance(part.params().experts[i].weight,
+                                           whole.params().experts[part.params().ids[i]].weight) < 1e-12,
+                         "an expert is another");
+            return all.text;
+          }) == "");
 }

@@ -2,17 +2,16 @@
 // What every communicator does, whatever its ranks are made of.
 #pragma once
 
-#include <headgate/communicators/communicator_error.hpp>
 #include <headgate/concepts/communicator.hpp>
 
 #include "support/catch.hpp"
+#include "support/error_of.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -104,19 +103,6 @@ bool exchanges(C& rank, hg::index pattern) {
   receive.resize(expected.size());
   rank.all_to_all(std::span<const S>(send), send_counts, std::span(receive), receive_counts);
   return receive == expected;
-}
-
-/// What f throws, or "nothing".
-template <class F>
-std::string error_of(const F& f) {
-  try {
-    f();
-  } catch (const hg::communicator_error& error) {
-    return error.what();
-  } catch (const std::invalid_argument& error) {
-    return std::string("refused ") + error.what();
-  }
-  return "nothing";
 }
 
 /// `ranks(time_out, f)` makes a new group, calls std::string f(rank) on each rank, and returns, for each rank that is in this

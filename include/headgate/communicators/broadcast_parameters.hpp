@@ -2,10 +2,10 @@
 // Replicas that start equal.
 #pragma once
 
-#include <headgate/communicators/reduce_gradients.hpp>
 #include <headgate/concepts/communicator.hpp>
 #include <headgate/concepts/partly_replicated.hpp>
 #include <headgate/config.hpp>
+#include <headgate/core/weights.hpp>
 
 #include <string_view>
 
@@ -17,10 +17,15 @@ inline namespace HEADGATE_ABI {
 template <communicator Communicator, class Module>
 void broadcast_parameters(Communicator& ranks, Module& module, index root) {
   const auto broadcast = [&](std::string_view, auto& w) { ranks.broadcast(detail::values_of(w), root); };
-  if constexpr (partly_replicated<Module, decltype(broadcast)>)
+  if constexpr (partly_replicated<Module, decltype(broadcast)>) {
     module.for_each_replicated_tensor(broadcast);
-  else
+  } else {
+    static_assert(
+        requires { module.for_each_tensor(broadcast); },
+        "broadcast_parameters: the module needs for_each_tensor(f), and for_each_replicated_tensor(f) if each "
+        "rank has parts of its own");
     module.for_each_tensor(broadcast);
+  }
 }
 
 }  // namespace HEADGATE_ABI

@@ -7,8 +7,10 @@
 #include <headgate/core/matrix.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <memory>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -106,6 +108,19 @@ inline constexpr bool is_parameter_matrix = requires {
   typename M::Scalar;
   requires std::same_as<M, matrix<typename M::Scalar>> || std::same_as<M, weights<typename M::Scalar>>;
 };
+
+namespace detail {
+
+/// The values of a parameter or of its gradient, which lie without gaps.
+template <class M>
+[[nodiscard]] auto values_of(M& m) {
+  using plain = std::remove_const_t<M>;
+  static_assert(std::is_base_of_v<Eigen::PlainObjectBase<plain>, plain> || is_parameter_matrix<plain>,
+                "headgate: a whole matrix is needed here; a block or a map may have gaps between its rows");
+  return std::span(m.data(), static_cast<std::size_t>(m.size()));
+}
+
+}  // namespace detail
 
 /// Refuses a parameter that is not (rows x cols); `owner` and `name` say whose it is.
 template <class M>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Gates by name: each is one composition of stages, or a whole gate. Write `hg::topk_gate<float>{.head = {.model = 64, .experts = 8},
-// .select = {.k = 2}}`, or give the sizes at compile time: `hg::topk_gate<float, 64, 8, 2>{}`.
+// Gates by name: each is one composition of stages, or a whole gate. Write `hg::topk_gate<float>{.head = {.model = 64,
+// .experts = 8}, .select = {.k = 2}}`, or give the sizes at compile time: `hg::topk_gate<float, 64, 8, 2>{}`.
 #pragma once
 
 #include <headgate/gates/gate.hpp>

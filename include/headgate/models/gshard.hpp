@@ -20,8 +20,8 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// Softmax, the two best, divided by their sum + 1e-9; in training the second is kept with probability min(1, its weight /
-/// `threshold`). An expert takes capacity_factor * tokens / experts assignments, rounded down, at least 4, first choices first, as
-/// mesh-tensorflow has it (others count 2 tokens, or round up).
+/// `threshold`). An expert takes capacity_factor * tokens / experts assignments, rounded down, at least 4, first choices
+/// first, as mesh-tensorflow has it (others count 2 tokens, or round up).
 struct gshard {
   static constexpr std::string_view name = "GShard";
 

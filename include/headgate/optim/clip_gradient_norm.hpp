@@ -25,11 +25,8 @@ template <class Walk>
 [[nodiscard]] double gradient_norm(Walk&& walk) {
   double squares = 0.0;
   walk([&squares](std::string_view, auto&, const auto& dw) {
-    using gradient = std::remove_cvref_t<decltype(dw)>;
-    static_assert(std::is_base_of_v<Eigen::PlainObjectBase<gradient>, gradient> || is_parameter_matrix<gradient>,
-                  "headgate: gradient_norm reads whole matrices; a block or a map may have gaps between its rows");
     double sums[8] = {};  // one would wait for each addition before the next
-    const auto* element = dw.data();
+    const auto* element = detail::values_of(dw).data();
     index i = 0;
     for (; i + 8 <= dw.size(); i += 8)
       for (index lane = 0; lane < 8; ++lane) {
@@ -91,20 +88,28 @@ double clip_gradient_norm(double max_norm, Module& module, Gradients& gradients)
   return clip_gradient_norm(max_norm, [&](auto&& visit) { module.for_each_parameter(gradients, visit); });
 }
 
-/// The same for an `expert_parallel_layer`, or a model with its walks, collective: the norm is that of all ranks' experts and of
-/// one replica of the rest, the same on all ranks, so replicas stay equal. After `all_reduce_gradients`.
-template <communicator Communicator, class Layer, class Gradients>
-double clip_gradient_norm(Communicator& ranks, double max_norm, Layer& layer, Gradients& gradients) {
+/// The same for any module on ranks, collective, after `all_reduce_gradients` or `average_gradients`: the norm is that of one
+/// replica of what every rank has and, of an `expert_parallel_layer` or a model with its walks, of all ranks' experts. It is
+/// the same on all ranks, so replicas stay equal. A module that is the same on all ranks sends nothing.
+template <communicator Communicator, class Module, class Gradients>
+double clip_gradient_norm(Communicator& ranks, double max_norm, Module& module, Gradients& gradients) {
+  static_assert(
+      detail::walks_parameters<Module, Gradients> && detail::walks_shared_gradients<Module, Gradients> &&
+          detail::walks_own_gradients<Module, Gradients> == detail::walks_replicated_gradients<Module, Gradients>,
+      "clip_gradient_norm: the module needs for_each_parameter(grads, f), and for_each_own_gradient(grads, f) "
+      "and for_each_replicated_gradient(grads, f) if each rank has parts of its own");
   detail::check_max_norm(max_norm);
   const auto norm_of = [](const auto& walk) {
     return gradient_norm([&](auto&& visit) { walk([&](std::string_view name, auto& dw) { visit(name, dw, dw); }); });
   };
-  const double own = norm_of([&](auto&& visit) { layer.for_each_own_gradient(gradients, visit); });
-  const double replicated = norm_of([&](auto&& visit) { layer.for_each_replicated_gradient(gradients, visit); });
-  double squares = own * own;
-  ranks.all_reduce(std::span(&squares, 1));
-  return detail::clip_to(max_norm, std::sqrt(squares + replicated * replicated),
-                         [&](auto&& visit) { layer.for_each_parameter(gradients, visit); });
+  double norm = norm_of([&](auto&& visit) { detail::for_each_shared_gradient(module, gradients, visit); });
+  if constexpr (detail::walks_replicated_gradients<Module, Gradients>) {
+    const double own = norm_of([&](auto&& visit) { module.for_each_own_gradient(gradients, visit); });
+    double squares = own * own;
+    ranks.all_reduce(std::span(&squares, 1));
+    norm = std::sqrt(squares + norm * norm);
+  }
+  return detail::clip_to(max_norm, norm, [&](auto&& visit) { module.for_each_parameter(gradients, visit); });
 }
 
 }  // namespace HEADGATE_ABI

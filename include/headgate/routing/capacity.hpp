@@ -34,8 +34,8 @@ enum class rounding { up, down };
 
 /// Of what a capacity's factor is a share: of the assignments that the record holds, or of the tokens of the batch (which stay
 /// the same where assignments are dropped at random, `random_second`). ALL tokens: also padding (`steering::mask`) and others
-/// without an assignment, so that padding makes this capacity larger. Of assignments padding has none: a share of those is that of the batch
-/// without it.
+/// without an assignment, so that padding makes this capacity larger. Of assignments padding has none: a share of those is
+/// that of the batch without it.
 enum class share_of { assignments, tokens };
 
 /// An expert takes at most max(minimum, factor * assignments / experts) assignments, rounded up or down, or `fixed` ones,
@@ -49,7 +49,7 @@ enum class share_of { assignments, tokens };
 /// A capacity acts in evaluation too, as in models that were published so. Hunyuan's is {.factor = 1, .minimum = k,
 /// .drop = drop::by_choice, .round = rounding::down}: max(k, k tokens / experts).
 ///
-/// Dropping makes a token's output depend on its neighbours; everything else in this library does not.
+/// Dropping makes a token's output depend on its neighbours, as `expert_choice` does, and `sinkhorn` in training.
 struct capacity {
   double factor = std::numeric_limits<double>::infinity();
   index minimum = 1;

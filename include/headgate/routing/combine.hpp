@@ -41,8 +41,8 @@ void for_each_row(const Executor& executor, index rows, const F& f) {
 
 }  // namespace detail
 
-/// y_t = [y_t +] sum over t's slots s of weights[s] * rows_s, in slot order, which is by ascending expert. rows (slots x outputs), y (tokens x
-/// outputs); `weights` (slots), or null for ones.
+/// y_t = [y_t +] sum over t's slots s of weights[s] * rows_s, in slot order, which is by ascending expert. rows (slots x
+/// outputs), y (tokens x outputs); `weights` (slots), or null for ones.
 template <class T, executor Executor>
 void combine(const Executor& executor, const dispatch_plan& plan, view<const T> rows, const T* weights, view<T> y,
              bool accumulate) {

@@ -39,7 +39,8 @@ struct steering {
   const recorded_pass<T>* forced = nullptr;
   forced_weights weights = forced_weights::recomputed;
   /// Tokens that count (true = counts, empty = all), as losses read it. Padding: all experts are off for the others, so
-  /// they take no place of an expert and get 0 from the routed experts; also where `forced` names some for them. The caller keeps it alive.
+  /// they take no place of an expert and get 0 from the routed experts; also where `forced` names some for them. The
+  /// caller keeps it alive.
   std::span<const bool> mask{};
 
   [[nodiscard]] bool is_set() const {

@@ -4,9 +4,9 @@
 #include <headgate/communicators/thread_ranks.hpp>
 
 #include "support/communicator_checks.hpp"
+#include "support/thread_group.hpp"
 
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace hg = headgate;
@@ -16,18 +16,13 @@ static_assert(hg::communicator<hg::counted<hg::counted<hg::thread_rank>>>);
 
 namespace {
 
-struct counted_threads {
-  hg::index ranks;
-  [[nodiscard]] hg::index size() const { return ranks; }
-
+struct counted_threads : headgate_test::thread_group {
   template <class F>
   auto operator()(double time_out, const F& f) const {
-    std::vector<std::pair<hg::index, std::string>> all(static_cast<std::size_t>(ranks));
-    hg::run_thread_ranks(ranks, {.time_out = time_out}, [&](hg::thread_rank& thread) {
+    return thread_group::operator()(time_out, [&](hg::thread_rank& thread) {
       hg::counted rank(thread);
-      all[static_cast<std::size_t>(rank.rank())] = {rank.rank(), f(rank)};
+      return f(rank);
     });
-    return all;
   }
 };
 
@@ -39,11 +34,11 @@ std::string text(const hg::traffic& t) {
 }  // namespace
 
 TEST_CASE("counted does what the communicator does", "[communicators][counted]") {
-  headgate_test::check_communicator(counted_threads{3});
+  headgate_test::check_communicator(counted_threads{{3}});
 }
 
 TEST_CASE("counted counts what a rank sends to others", "[communicators][counted]") {
-  const auto lines = counted_threads{3}(60, [](auto& rank) -> std::string {
+  const auto lines = counted_threads{{3}}(60, [](auto& rank) -> std::string {
     std::vector<float> seven(7);  // parts of 3, 2 and 2
     rank.all_reduce(std::span(seven));
     std::vector<double> one(1);  // rank 0 adds it

@@ -57,6 +57,26 @@ TEST_CASE("averaged gradients are the sum in the order of the ranks, divided", "
           }) == "");
 }
 
+TEST_CASE("of a module that all ranks have, every trained gradient is summed", "[communicators][reduce_gradients]") {
+  const hg::layer layer{top_1, linear, hg::frozen{linear}, 1};
+  CHECK(on_threads(3, [&](hg::thread_rank& rank) {
+          complaints all;
+          auto grads = layer.zero_gradients();
+          std::uint64_t id = 0;
+          layer.for_each_parameter(grads, [&](std::string_view, auto&, auto& d) { fill(d, rank.rank(), id++); });
+          fill(grads.shared.weight, 9, 9);
+          const hg::matrix<float> frozen = grads.shared.weight;
+          hg::all_reduce_gradients(rank, layer, grads);
+          id = 0;
+          layer.for_each_parameter(grads, [&](std::string_view name, auto&, auto& d) {
+            all.expect(same_matrix(d, sum_over(3, d, id++)), std::string(name) + " is not the sum");
+          });
+          all.expect(id == 4, "another number of matrices");
+          all.expect(same_matrix(grads.shared.weight, frozen), "what is not trained was changed");
+          return all.text;
+        }) == "");
+}
+
 TEST_CASE("of experts on ranks only what every rank has is summed", "[communicators][reduce_gradients]") {
   CHECK(on_threads(3, [&](hg::thread_rank& rank) {
           complaints all;

@@ -2,33 +2,19 @@
 #include <headgate/communicators/thread_ranks.hpp>
 
 #include "support/communicator_checks.hpp"
+#include "support/thread_group.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <limits>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace hg = headgate;
 using headgate_test::error_of;
 
 namespace {
-
-struct threads {
-  hg::index ranks;
-  [[nodiscard]] hg::index size() const { return ranks; }
-
-  template <class F>
-  auto operator()(double time_out, const F& f) const {
-    std::vector<std::pair<hg::index, std::string>> all(static_cast<std::size_t>(ranks));
-    hg::run_thread_ranks(ranks, {.time_out = time_out}, [&](hg::thread_rank& rank) {
-      all[static_cast<std::size_t>(rank.rank())] = {rank.rank(), f(rank)};
-    });
-    return all;
-  }
-};
 
 /// What run_thread_ranks itself throws.
 template <class F>
@@ -41,7 +27,7 @@ std::string error_of_run(hg::index ranks, const F& f) {
 TEST_CASE("thread_rank does what every communicator does", "[communicators][thread_ranks]") {
   for (const hg::index ranks : {1, 2, 3, 4, 7}) {
     CAPTURE(ranks);
-    headgate_test::check_communicator(threads{ranks});
+    headgate_test::check_communicator(headgate_test::thread_group{ranks});
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/optim/clip_gradient_norm.hpp>
 
+#include <headgate/communicators/counted.hpp>
+#include <headgate/communicators/single_rank.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/expert_parallel_layer.hpp>
 #include <headgate/experts/linear.hpp>
@@ -90,6 +92,21 @@ TEST_CASE("clip_gradient_norm refuses a limit that is not above zero", "[optim][
   CHECK_THROWS_WITH(hg::clip_gradient_norm(0.0, m, grads), "clip_gradient_norm: max_norm is 0, it must be above 0");
   CHECK_THROWS_AS(hg::clip_gradient_norm(std::nan(""), m, grads), std::invalid_argument);
   CHECK((grads.up.array() == 2.0f).all());
+}
+
+TEST_CASE("a module that all ranks have is clipped over ranks as it is alone, and sends nothing",
+          "[optim][clip_gradient_norm]") {
+  module m;
+  auto expected = filled(2.0f, -3.0f), grads = expected;
+  const double norm = hg::clip_gradient_norm(0.5, m, expected);
+  hg::single_rank alone;
+  hg::counted rank(alone);
+  CHECK(hg::clip_gradient_norm(rank, 0.5, m, grads) == norm);
+  CHECK(headgate_test::same_matrix(grads.up, expected.up));
+  CHECK(headgate_test::same_matrix(grads.bias, expected.bias));
+  CHECK(rank.counts() == hg::traffic_counts{});
+  CHECK_THROWS_WITH(hg::clip_gradient_norm(rank, 0.0, m, grads),
+                    "clip_gradient_norm: max_norm is 0, it must be above 0");
 }
 
 TEST_CASE("with experts on ranks the norm is that of the whole layer, the same on all ranks",

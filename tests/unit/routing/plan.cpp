@@ -84,6 +84,17 @@ bool same_plan(const hg::dispatch_plan& a, const hg::dispatch_plan& b) {
   return equal;
 }
 
+/// The plan of one thread is right, and those of others are the same.
+void check_makers(const record& r, const hg::capacity& limit, const hg::thread_pool& pool) {
+  hg::dispatch_plan alone, shared, mixed;
+  alone.make(r, limit);
+  shared.make(r, limit, pool);
+  mixed.make(r, limit, shuffled{4, 7});
+  check_slots(r, alone);
+  CHECK(same_plan(alone, shared));
+  CHECK(same_plan(alone, mixed));
+}
+
 }  // namespace
 
 TEST_CASE("a plan is a stable sort by expert for assignments in any order", "[routing][plan]") {
@@ -106,15 +117,7 @@ TEST_CASE("a plan of several chunks does not depend on who makes them", "[routin
     record r = random_record(9001, experts, 3, 4);  // 27003 assignments: 5 or 6 chunks
     for (const bool in_order : {true, false}) {
       if (!in_order) shuffle(r, 8);
-      for (const hg::capacity limit : {hg::capacity{}, hg::capacity{.factor = 0.7}}) {
-        hg::dispatch_plan alone, shared, mixed;
-        alone.make(r, limit);
-        shared.make(r, limit, pool);
-        mixed.make(r, limit, shuffled{4, 7});
-        check_slots(r, alone);
-        CHECK(same_plan(alone, shared));
-        CHECK(same_plan(alone, mixed));
-      }
+      for (const hg::capacity limit : {hg::capacity{}, hg::capacity{.factor = 0.7}}) check_makers(r, limit, pool);
     }
   }
 }
@@ -319,16 +322,8 @@ TEST_CASE("capacity by priority places the choices of sure tokens before those o
 TEST_CASE("what a plan drops does not depend on who makes it", "[routing][plan]") {
   const record r = random_record(9001, 7, 3, 4);
   const hg::thread_pool pool(3);
-  for (const auto rule : {hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority}) {
-    const hg::capacity limit{.factor = 0.7, .drop = rule};
-    hg::dispatch_plan alone, shared, mixed;
-    alone.make(r, limit);
-    shared.make(r, limit, pool);
-    mixed.make(r, limit, shuffled{4, 7});
-    check_slots(r, alone);
-    CHECK(same_plan(alone, shared));
-    CHECK(same_plan(alone, mixed));
-  }
+  for (const auto rule : {hg::drop::by_probability, hg::drop::by_choice, hg::drop::by_priority})
+    check_makers(r, {.factor = 0.7, .drop = rule}, pool);
 }
 
 TEST_CASE("every capacity and rule gives a plan with at most that many rows an expert", "[routing][plan]") {

@@ -69,8 +69,9 @@ inline constexpr bool selects_top_k = requires(const Gate g) {
 /// In training the whole batch decides (on several ranks: each rank's own part of it); in evaluation each token is on
 /// its own. Ranks of a token that are equal go to the lower expert: experts whose logits are the same for every token have
 /// the same bias, to the last bit. Where logits differ and balance alone makes the plan equal (one token alone, tokens all
-/// alike), z + log d1 is equal up to rounding, and rounding decides. Experts that are off, for one token or for all, have no share in the plan, and neither has a token that has none. Where steering forces
-/// experts, nothing is balanced; k, skip, off and mask act on the plan as they do on scores.
+/// alike), z + log d1 is equal up to rounding, and rounding decides. Experts that are off, for one token or for all, have
+/// no share in the plan, and neither has a token that has none. Where steering forces experts, nothing is balanced;
+/// k, skip, off and mask act on the plan as they do on scores.
 template <class Gate>
 struct sinkhorn {
   static_assert(trainable_gate<Gate>,

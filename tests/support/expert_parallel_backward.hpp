@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// More checks of an expert_parallel_layer, of the kind of expert_parallel_checks.hpp: capacity, losses, differences, failures.
+// More checks of an expert_parallel_layer, of the kind of expert_parallel_checks.hpp: capacity, losses, differences.
 #pragma once
 
-#include <headgate/communicators/communicator_error.hpp>
 #include <headgate/losses/global_balance.hpp>
 
 #include "support/expert_parallel_checks.hpp"
@@ -37,9 +36,7 @@ std::string check_capacity_of_each_rank(Communicator& ranks, const Layer& whole)
   all.expect(same_matrix(y, expected_y), "y is another");
   all.expect(same_matrix(dx, expected_dx), "dx is another");
   hg::all_reduce_gradients(ranks, part, grads);
-  Layer::parameters::template walk<hg::fields_of::training>(
-      [&](std::string_view, auto& d) { ranks.all_reduce(std::span(d.data(), static_cast<std::size_t>(d.size()))); },
-      expected);
+  hg::all_reduce_gradients(ranks, whole, expected);
   for (hg::index i = 0; i < grads.ids.size(); ++i)
     all.expect(relative_distance(grads.experts[i].weight, expected.experts[grads.ids[i]].weight) < 1e-5,
                "an expert's gradient is another");
@@ -145,64 +142,6 @@ std::string check_differences(Communicator& ranks, const Layer& whole) {
   }
   for (hg::index r = 0; r < ranks.size(); ++r)
     check_matrix(r == me ? &x : nullptr, r == me ? &dx : nullptr, (4 + 3 * r) * whole.model(), "x");
-  return all.text;
-}
-
-/// What a rank that must fail says, empty if it does not fail: its own refusal, or what became of the others'.
-template <class F>
-std::string failure_of(const F& f) {
-  try {
-    f();
-  } catch (const hg::communicator_error& e) {
-    return std::string("communicator: ") + e.what();
-  } catch (const std::invalid_argument& e) {
-    return std::string("refused: ") + e.what();
-  }
-  return {};
-}
-
-/// Where `bad` refuses in the forward, it says why, the others name it, and y is what it was on all.
-template <class Communicator, class Layer, class Spoil>
-std::string check_forward_fails(Communicator& ranks, const Layer& whole, hg::index bad, const std::string& sentence,
-                                const Spoil& spoil) {
-  using T = typename Layer::scalar;
-  complaints all;
-  auto part = part_of(whole, {whole.experts(), ranks.size()}, ranks.rank());
-  typename decltype(part)::tape tape;
-  auto x = random_matrix<T>(9, whole.model(), {1, static_cast<std::uint64_t>(ranks.rank())});
-  hg::matrix<T> y = hg::matrix<T>::Constant(2, 2, T{7});
-  if (ranks.rank() == bad) spoil(part, x);
-  const std::string said = failure_of([&] { part.forward(ranks, x, y, tape); });
-  const std::string expected =
-      ranks.rank() == bad ? "refused: " + sentence : "rank " + std::to_string(bad) + " failed: " + sentence;
-  all.expect(said.find(expected) != std::string::npos, "it said: " + said);
-  all.expect(same_matrix(y, hg::matrix<T>(hg::matrix<T>::Constant(2, 2, T{7}))), "y was written");
-  all.expect(tape.tokens == -1, "the tape is ready for a backward");
-  all.expect(failure_of([&] { ranks.barrier(); }).find("rank " + std::to_string(bad)) != std::string::npos,
-             "the group is not broken");
-  return all.text;
-}
-
-/// The same in the backward, where a loss of rank `bad` refuses; dx and the gradients are what they were.
-template <class Communicator, class Layer>
-std::string check_backward_fails(Communicator& ranks, const Layer& whole, hg::index bad) {
-  using T = typename Layer::scalar;
-  complaints all;
-  const auto part = part_of(whole, {whole.experts(), ranks.size()}, ranks.rank());
-  typename std::remove_cvref_t<decltype(part)>::tape tape;
-  const auto x = random_matrix<T>(9, whole.model(), {1, static_cast<std::uint64_t>(ranks.rank())});
-  hg::matrix<T> y, dx = hg::matrix<T>::Constant(2, 2, T{7});
-  auto grads = part.zero_gradients();
-  part.forward(ranks, x, y, tape);
-  const auto loss = [&](const hg::routing<T>&, hg::routing_gradient<T>&) {
-    if (ranks.rank() == bad) hg::refuse("loss: no");
-    return T{0};
-  };
-  const std::string said = failure_of([&] { part.backward(ranks, x, y, tape, dx, grads, loss); });
-  all.expect(said.find(ranks.rank() == bad ? "refused: loss: no" : "failed: loss: no") != std::string::npos,
-             "it said: " + said);
-  all.expect(same_matrix(dx, hg::matrix<T>(hg::matrix<T>::Constant(2, 2, T{7}))), "dx was written");
-  all.expect(same_parameters(grads, part.zero_gradients()), "gradients were written");
   return all.text;
 }
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Training with experts on ranks: gradients through the exchange, capacity, losses over ranks, and what fails on one rank.
+// Backward passes with experts on ranks: gradients through the exchange, with a capacity, of losses over ranks.
 #include <headgate/activations/gelu.hpp>
 #include <headgate/experts/ffn.hpp>
 #include <headgate/experts/linear.hpp>
 #include <headgate/gates/named.hpp>
 
-#include "support/expert_parallel_training.hpp"
+#include "support/expert_parallel_backward.hpp"
 #include "support/on_threads.hpp"
-
-#include <limits>
 
 using namespace headgate_test;
 
@@ -49,23 +47,4 @@ TEST_CASE("a capacity limits what each rank's own batch sends", "[expert_paralle
 TEST_CASE("the balance loss with counts over ranks is that of one batch", "[expert_parallel][losses]") {
   for (hg::index ranks = 1; ranks <= 3; ++ranks)
     CHECK(on_threads(ranks, [&](auto& rank) { return check_global_balance(rank, plain); }) == "");
-}
-
-TEST_CASE("a rank that refuses its tokens ends the forward of all, before y is written", "[expert_parallel][misuse]") {
-  for (hg::index bad = 0; bad < 3; ++bad) {
-    const auto check = [&](const std::string& sentence, const auto& spoil) {
-      CHECK(on_threads(3, [&](auto& rank) { return check_forward_fails(rank, plain, bad, sentence, spoil); }) == "");
-    };
-    check("expert_parallel_layer::forward: x has 5 columns, the layer was built for model = 6",
-          [](auto&, auto& x) { x = random_matrix<double>(3, 5, {1}); });
-    check("expert_parallel_layer::forward: x holds nan at row 2, column 1, values must be finite",
-          [](auto&, auto& x) { x(2, 1) = std::numeric_limits<double>::quiet_NaN(); });
-    check("gate::route: the router logit of token ",
-          [](auto& part, auto&) { part.params().gate.head.weight(0, 0) = std::numeric_limits<double>::infinity(); });
-  }
-}
-
-TEST_CASE("a rank whose loss refuses ends the backward of all, before dx is written", "[expert_parallel][misuse]") {
-  for (hg::index bad = 0; bad < 3; ++bad)
-    CHECK(on_threads(3, [&](auto& rank) { return check_backward_fails(rank, plain, bad); }) == "");
 }
