@@ -25,7 +25,7 @@ namespace detail {
 template <class T>
 T entropies(const char* owner, T weight, T conditional, T marginal, std::span<const bool> mask, const routing<T>& r,
             routing_gradient<T>& d) {
-  const token_mask counts(owner, mask, r.tokens);
+  const token_mask counts(owner, mask, r);
   if (counts.counting() == 0) return T{0};
   check_probabilities(owner, r, d);
 
@@ -68,7 +68,7 @@ T entropies(const char* owner, T weight, T conditional, T marginal, std::span<co
 
 }  // namespace detail
 
-/// A mean over the tokens that count (mask: true = counts, empty = all).
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass).
 ///
 ///   L = mean_t H(p_t),   H(p) = -sum_i p_i log p_i
 ///
@@ -85,7 +85,7 @@ struct entropy_penalty {
   }
 };
 
-/// A mean over the tokens that count (mask: true = counts, empty = all): `entropy_penalty` with the other sign.
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass): `entropy_penalty` with the other sign.
 ///
 ///   L = -mean_t H(p_t)
 ///

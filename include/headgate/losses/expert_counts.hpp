@@ -27,11 +27,11 @@ class expert_counts {
   /// Counts these choices of each token; of the same on every rank.
   explicit expert_counts(counted_choices choices) : choices_(choices) {}
 
-  /// Adds the record's assignments, or first choices, of the tokens that count (true = counts, empty = all). What a
+  /// Adds the record's assignments, or first choices, of the tokens that count (true = counts, empty = all of the pass). What a
   /// capacity drops is among them.
   template <class T>
   void collect(const routing<T>& r, std::span<const bool> mask = {}) {
-    const token_mask counted("expert_counts::collect", mask, r.tokens);
+    const token_mask counted("expert_counts::collect", mask, r);
     match("expert_counts::collect", r.experts);
     add_to(counts_, r, counted);
   }
@@ -46,13 +46,12 @@ class expert_counts {
   template <communicator Communicator, class T>
   void collect(Communicator& ranks, const routing<T>& r, std::span<const bool> mask = {}) {
     const char* const owner = "expert_counts::collect";
-    const bool fits =
-        (mask.empty() || static_cast<index>(mask.size()) == r.tokens) && (experts() == 0 || experts() == r.experts);
+    const bool fits = token_mask::fit(mask, r) && (experts() == 0 || experts() == r.experts);
     // A rank that refuses still takes part, or the others would wait for it.
     const index width = experts() == 0 ? r.experts : experts();
     reduced_.assign(width + 1, 0);
     if (fits) {
-      add_to(reduced_, r, token_mask(owner, mask, r.tokens));
+      add_to(reduced_, r, token_mask(owner, mask, r));
     } else {
       reduced_[width] = 1;
     }
@@ -61,7 +60,7 @@ class expert_counts {
     if (choices_ == counted_choices::first) reduced_[width] += radix;
     ranks.all_reduce(std::span<index>(reduced_.data(), static_cast<std::size_t>(width + 1)));
     if (!fits) {
-      [[maybe_unused]] const token_mask refused(owner, mask, r.tokens);
+      [[maybe_unused]] const token_mask refused(owner, mask, r);
       match(owner, r.experts);
     }
     if (const index refusals = reduced_[width] % radix; refusals != 0)

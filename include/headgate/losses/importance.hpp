@@ -13,7 +13,7 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A sum over the tokens that count (mask: true = counts, empty = all), then a ratio: the size of the batch cancels.
+/// A sum over the tokens that count (mask: true = counts, empty = all of the pass), then a ratio: the size of the batch cancels.
 ///
 ///   importance_i = sum_t G_ti,   L = CV(importance)^2
 ///
@@ -28,7 +28,7 @@ struct importance_balance {
   std::span<const bool> mask{};
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const token_mask counts(name, mask, r.tokens);
+    const token_mask counts(name, mask, r);
     const index assigned = r.assignments.size();
     if (assigned == 0) return T{0};
     if (d.weights.size() != assigned)

@@ -50,7 +50,7 @@ boundary find_boundary(const T* z, index n, index k, T* sorted) {
 
 }  // namespace detail
 
-/// A sum over the tokens that count (mask: true = counts, empty = all), then a ratio: the size of the batch cancels.
+/// A sum over the tokens that count (mask: true = counts, empty = all of the pass), then a ratio: the size of the batch cancels.
 ///
 ///   load_i = sum_t Phi((clean_ti - threshold_ti) / scale_ti),   L = CV(load)^2
 ///
@@ -69,7 +69,7 @@ struct load_balance {
   std::span<const bool> mask{};
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const token_mask counts(name, mask, r.tokens);
+    const token_mask counts(name, mask, r);
     if (r.assignments.empty()) return T{0};
     const bool noisy = r.noise_scale.size() != 0;
     if (noisy) {

@@ -12,7 +12,7 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A mean over the tokens that count (mask: true = counts, empty = all).
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass).
 ///
 ///   L = mean_t H(p_t) - H(P) = -I(token; expert),   P = mean_t p_t,   H(p) = -sum_i p_i log p_i
 ///
@@ -31,7 +31,7 @@ struct mutual_information_balance {
   }
 };
 
-/// A mean over the tokens that count (mask: true = counts, empty = all), then its entropy.
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass), then its entropy.
 ///
 ///   L = H(P),   P = mean_t p_t,   H(p) = -sum_i p_i log p_i
 ///

@@ -14,7 +14,7 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A mean over the sequences that have a token that counts (mask: true = counts, empty = all), each with the same share
+/// A mean over the sequences that have a token that counts (mask: true = counts, empty = all of the pass), each with the same share
 /// whatever its length:
 ///
 ///   L = mean_s E sum_i f_i^s P_i^s      f_i^s = c_i^s / sum_j c_j^s,   P_i^s = mean_{t in s} p_ti
@@ -34,8 +34,8 @@ struct sequence_balance {
   counted_choices choices = counted_choices::all;
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    return detail::balance(name, weight, token_mask(name, mask, r.tokens),
-                           token_sequences(name, length, offsets, r.tokens), {.choices = choices}, r, d);
+    return detail::balance(name, weight, token_mask(name, mask, r), token_sequences(name, length, offsets, r.tokens),
+                           {.choices = choices}, r, d);
   }
 };
 

@@ -15,7 +15,7 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A mean over the tokens that count (mask: true = counts, empty = all); the others neither choose nor have a
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass); the others neither choose nor have a
 /// probability.
 ///
 ///   L = E sum_i f_i P_i      f_i = c_i / sum_j c_j,   P_i = mean_t p_ti
@@ -34,8 +34,8 @@ struct switch_balance {
   counted_choices choices = counted_choices::all;
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    return detail::balance(name, weight, token_mask(name, mask, r.tokens), token_sequences(r.tokens),
-                           {.choices = choices}, r, d);
+    return detail::balance(name, weight, token_mask(name, mask, r), token_sequences(r.tokens), {.choices = choices}, r,
+                           d);
   }
 };
 
