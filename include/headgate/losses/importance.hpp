@@ -34,16 +34,16 @@ struct importance_balance {
     if (d.weights.size() != assigned)
       refuse(name, ": the gradient is of ", d.weights.size(), " weights, the record has ", assigned);
 
-    const view<T> rows = d.row.zero(2, r.experts);
-    T *const importance = rows.row(0), *const dimportance = rows.row(1);
+    const view<double> rows = d.sums.zero(2, r.experts);  // a sum of float would lose digits as the batch grows
+    double *const importance = rows.row(0), *const dimportance = rows.row(1);
     for (const auto& a : r.assignments)
-      if (counts(a.token)) importance[a.expert] += a.weight;
-    const T value = squared_variation(importance, dimportance, r.experts, variance);
+      if (counts(a.token)) importance[a.expert] += static_cast<double>(a.weight);
+    const double value = squared_variation(importance, dimportance, r.experts, variance, detail::smallest_mean<T>);
     for (index i = 0; i < assigned; ++i) {
       const auto& a = r.assignments[i];
-      if (counts(a.token)) d.weights(i, 0) += weight * dimportance[a.expert];
+      if (counts(a.token)) d.weights(i, 0) += weight * static_cast<T>(dimportance[a.expert]);
     }
-    return value;
+    return static_cast<T>(value);
   }
 };
 
