@@ -58,7 +58,7 @@ struct communication_balance {
     }
     return detail::mean_balance(weight, counted, token_sequences(r.tokens), r, d, [&](index, T* f) {
       for (index i = 0; i < r.experts && total > 0; ++i)
-        f[i] = static_cast<T>(device_count * sent[place[i]]) / static_cast<T>(total);
+        f[i] = detail::quotient<T>(device_count * sent[place[i]], total);
       return total > 0;
     });
   }
