@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Entropy of the router's decision, to lower it (the dynamic loss of Huang et al. 2024, arXiv:2403.07652) or to raise
-// it.
+// Entropy of the router's decision, to lower it (the dynamic loss of Huang et al. 2024, arXiv:2403.07652, number of the
+// equation not checked) or to raise it.
 #pragma once
 
 #include <headgate/config.hpp>
@@ -73,7 +73,8 @@ T entropies(const char* owner, T weight, T conditional, T marginal, std::span<co
 ///   L = mean_t H(p_t),   H(p) = -sum_i p_i log p_i
 ///
 /// Minimising it makes each token's choice sharper: with top-p selection, fewer experts a token. The gradient goes to
-/// the scores or the logits; an expert of probability 0 gets none. The paper's weight is 1e-4.
+/// the scores or the logits; an expert of probability 0 gets none. The weight reported of the paper is
+/// 1e-4 (not checked).
 template <class T>
 struct entropy_penalty {
   static constexpr const char* name = "entropy_penalty";

@@ -27,8 +27,8 @@ class expert_counts {
   /// Counts these choices of each token; of the same on every rank.
   explicit expert_counts(counted_choices choices) : choices_(choices) {}
 
-  /// Adds the record's assignments, or first choices, of the tokens that count (true = counts, empty = all of the pass). What a
-  /// capacity drops is among them.
+  /// Adds the record's assignments, or first choices, of the tokens that count (true = counts, empty = all of the
+  /// pass). What a capacity drops is among them.
   template <class T>
   void collect(const routing<T>& r, std::span<const bool> mask = {}) {
     const token_mask counted("expert_counts::collect", mask, r);

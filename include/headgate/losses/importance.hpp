@@ -13,7 +13,8 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A sum over the tokens that count (mask: true = counts, empty = all of the pass), then a ratio: the size of the batch cancels.
+/// A sum over the tokens that count (mask: true = counts, empty = all of the pass), then a ratio: the size of the batch
+/// cancels.
 ///
 ///   importance_i = sum_t G_ti,   L = CV(importance)^2
 ///

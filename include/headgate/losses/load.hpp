@@ -50,7 +50,8 @@ boundary find_boundary(const T* z, index n, index k, T* sorted) {
 
 }  // namespace detail
 
-/// A sum over the tokens that count (mask: true = counts, empty = all of the pass), then a ratio: the size of the batch cancels.
+/// A sum over the tokens that count (mask: true = counts, empty = all of the pass), then a ratio: the size of the batch
+/// cancels.
 ///
 ///   load_i = sum_t Phi((clean_ti - threshold_ti) / scale_ti),   L = CV(load)^2
 ///

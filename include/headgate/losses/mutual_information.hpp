@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Mutual information between tokens and experts, and concentration of the load (Shen et al. 2023, ModuleFormer,
-// arXiv:2306.04640).
+// arXiv:2306.04640; numbers of the equations not checked).
 #pragma once
 
 #include <headgate/config.hpp>
@@ -31,7 +31,8 @@ struct mutual_information_balance {
   }
 };
 
-/// A mean over the tokens that count (mask: true = counts, empty = all of the pass), then its entropy.
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass), then its entropy. The paper's formula
+/// as others report it: it was not compared with the paper, and the authors' code has no such loss.
 ///
 ///   L = H(P),   P = mean_t p_t,   H(p) = -sum_i p_i log p_i
 ///

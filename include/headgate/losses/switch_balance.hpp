@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Load balance within one micro-batch (Fedus et al. 2021, arXiv:2101.03961, eq. 4-6; for several experts a token
-// Qiu et al. 2025, arXiv:2501.11873, the micro-batch loss, and Dai et al. 2024, arXiv:2401.06066, eq. 12-14).
+// Qiu et al. 2025, arXiv:2501.11873, the micro-batch loss, number of its equation not checked, and Dai et al. 2024,
+// arXiv:2401.06066, eq. 12-14).
 #pragma once
 
 #include <headgate/config.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Random second experts (Lepikhin et al. 2020, arXiv:2006.16668, Algorithm 1; Zoph et al. 2022, arXiv:2202.08906).
+// Random second experts (Lepikhin et al. 2020, arXiv:2006.16668, Algorithm 1; Zoph et al. 2022, arXiv:2202.08906,
+// place not checked).
 #pragma once
 
 #include <headgate/concepts/gate_policy.hpp>
