@@ -165,7 +165,11 @@ TEST_CASE("the mask of the pass is that of all who read its record, and with the
   bool own[tokens], both[tokens];
   {
     bool mask[tokens];
-    for (hg::index t = 0; t < tokens; ++t) both[t] = (mask[t] = counts(t)) && (own[t] = t < tokens / 2);
+    for (hg::index t = 0; t < tokens; ++t) {
+      mask[t] = counts(t);
+      own[t] = t < tokens / 2;
+      both[t] = mask[t] && own[t];
+    }
     tape.steering.mask = mask;
     layer.forward(x, y, tape);
     tape.steering.mask = {};
