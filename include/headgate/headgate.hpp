@@ -15,6 +15,7 @@
 #include <headgate/experts/with_free_experts.hpp>
 #include <headgate/gates/named.hpp>
 #include <headgate/layer.hpp>
+#include <headgate/losses/batch_sums.hpp>
 #include <headgate/losses/communication_balance.hpp>
 #include <headgate/losses/counted_choices.hpp>
 #include <headgate/losses/cross_entropy.hpp>

@@ -39,6 +39,7 @@ struct routed_batch {
       gate.route(p, x, routing, gate_cache, steered(pass));
     else
       gate.route(p, x, routing, gate_cache);
+    routing.keep_mask(steering.mask);
     plan.make(routing, capacity, pass.executor);
     take_slot_weights();
   }
@@ -47,6 +48,8 @@ struct routed_batch {
   /// find their memory, however they are routed.
   template <executor Executor>
   void route_worst(index assignments, const Executor& executor) {
+    routing.mask.resize(routing.tokens, 1);  // a later pass may have a mask
+    routing.mask.resize(0, 0);
     routing.assignments.clear();
     routing.assignments.reserve(assignments);
     for (index a = 0; a < assignments; ++a) {
@@ -60,7 +63,8 @@ struct routed_batch {
   /// Bytes of all this, without the gate's cache.
   [[nodiscard]] static constexpr index bytes(index tokens, index assignments, index experts) {
     constexpr index scalar = static_cast<index>(sizeof(T));
-    const index record = assignments * static_cast<index>(sizeof(assignment<T>)) + 2 * tokens * experts * scalar;
+    const index record =
+        assignments * static_cast<index>(sizeof(assignment<T>)) + 2 * tokens * experts * scalar + tokens;
     return record + dispatch_plan::bytes(tokens, assignments, experts) + assignments * scalar;
   }
 

@@ -27,11 +27,16 @@ void for_each_on_device(std::span<const index> devices, index i, const F& f) {
     if (devices[j] == device) f(static_cast<index>(j));
 }
 
+template <class T>
+T quotient(index whole, index by) {
+  return static_cast<T>(static_cast<double>(whole) / static_cast<double>(by));
+}
+
 /// f_i = E mean_{j in G(i)} c_j / sum_j c_j   (experts)
 ///
-/// G(i) are the experts of i's device, or i alone where no devices are given. Whole numbers until the one division, so that
-/// equal counts give exactly 1, and one expert a device exactly what no devices give. False, and nothing written, without a
-/// count.
+/// G(i) are the experts of i's device, or i alone where no devices are given. Whole numbers until the one division, which is
+/// in double (float has not all whole numbers above 2^24), so that equal counts give exactly 1, and one expert a device
+/// exactly what no devices give. False, and nothing written, without a count.
 template <class T>
 bool relative_frequencies(std::span<const index> counts, std::span<const index> devices, T* f) {
   const auto experts = static_cast<index>(counts.size());
@@ -44,7 +49,7 @@ bool relative_frequencies(std::span<const index> counts, std::span<const index> 
       count += counts[static_cast<std::size_t>(j)];
       ++members;
     });
-    f[i] = static_cast<T>(experts * count) / static_cast<T>(members * total);
+    f[i] = quotient<T>(experts * count, members * total);
   }
   return true;
 }

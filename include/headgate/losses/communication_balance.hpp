@@ -16,7 +16,7 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A mean over the tokens that count (mask: true = counts, empty = all); the others neither choose nor have a
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass); the others neither choose nor have a
 /// probability.
 ///
 ///   L = sum_g f''_g P''_g      f''_g = D n_g / sum_h n_h,   P''_g = sum_{j in g} P_j,   P_j = mean_t p_tj
@@ -34,7 +34,7 @@ struct communication_balance {
   std::span<const bool> mask{};
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const token_mask counted(name, mask, r.tokens);
+    const token_mask counted(name, mask, r);
     if (devices.empty() || static_cast<index>(devices.size()) != r.experts)
       refuse(name, ": there are ", devices.size(), " device ids, the record has ", r.experts, " experts");
     if (counted.counting() == 0) return T{0};
@@ -58,7 +58,7 @@ struct communication_balance {
     }
     return detail::mean_balance(weight, counted, token_sequences(r.tokens), r, d, [&](index, T* f) {
       for (index i = 0; i < r.experts && total > 0; ++i)
-        f[i] = static_cast<T>(device_count * sent[place[i]]) / static_cast<T>(total);
+        f[i] = detail::quotient<T>(device_count * sent[place[i]], total);
       return total > 0;
     });
   }

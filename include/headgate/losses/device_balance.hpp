@@ -16,7 +16,7 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A mean over the tokens that count (mask: true = counts, empty = all); the others neither choose nor have a
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass); the others neither choose nor have a
 /// probability.
 ///
 ///   L = sum_g f'_g P'_g      f'_g = mean_{j in g} f_j,   P'_g = sum_{j in g} P_j,   f_j = E c_j / sum_i c_i,   P_j = mean_t p_tj
@@ -35,7 +35,7 @@ struct device_balance {
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
     if (devices.empty()) refuse("device_balance: devices is empty, it must hold a device id for each expert");
-    return detail::balance(name, weight, token_mask(name, mask, r.tokens), token_sequences(r.tokens),
+    return detail::balance(name, weight, token_mask(name, mask, r), token_sequences(r.tokens),
                            {.pooled = counts, .devices = devices}, r, d);
   }
 };

@@ -27,11 +27,11 @@ class expert_counts {
   /// Counts these choices of each token; of the same on every rank.
   explicit expert_counts(counted_choices choices) : choices_(choices) {}
 
-  /// Adds the record's assignments, or first choices, of the tokens that count (true = counts, empty = all). What a
-  /// capacity drops is among them.
+  /// Adds the record's assignments, or first choices, of the tokens that count (true = counts, empty = all of the
+  /// pass). What a capacity drops is among them.
   template <class T>
   void collect(const routing<T>& r, std::span<const bool> mask = {}) {
-    const token_mask counted("expert_counts::collect", mask, r.tokens);
+    const token_mask counted("expert_counts::collect", mask, r);
     detail::check_choices("expert_counts::collect", choices_, r);
     match("expert_counts::collect", r.experts);
     add_to(counts_, r, counted);
@@ -39,7 +39,7 @@ class expert_counts {
 
   /// The same over ranks, one micro-batch each: adds the sum of all ranks' assignments to the counts of each, the buffer of
   /// Qiu et al. 2025 (arXiv:2501.11873), Algorithm 1. Collective: every rank calls it once a micro-batch, a rank without
-  /// tokens with its empty record. One all-reduce of experts + 1 integers; the last says how many ranks refuse, and how many
+  /// tokens with its empty record. One all-reduce of experts + 2 integers; the last two say how many ranks refuse, and how many
   /// count first choices. If any refuses, or they count different choices, all refuse, each its own mistake or that of the
   /// others, nothing is collected anywhere, and the group goes on. Except for ranks whose counts are of different numbers
   /// of experts, or that have none yet and bring such records: their all-reduces differ in length, which is a
@@ -47,28 +47,26 @@ class expert_counts {
   template <communicator Communicator, class T>
   void collect(Communicator& ranks, const routing<T>& r, std::span<const bool> mask = {}) {
     const char* const owner = "expert_counts::collect";
-    const bool fits = (mask.empty() || static_cast<index>(mask.size()) == r.tokens) &&
-                      (experts() == 0 || experts() == r.experts) && detail::has_choices(choices_, r);
+    const bool fits =
+        token_mask::fit(mask, r) && (experts() == 0 || experts() == r.experts) && detail::has_choices(choices_, r);
     // A rank that refuses still takes part, or the others would wait for it.
     const index width = experts() == 0 ? r.experts : experts();
-    reduced_.assign(width + 1, 0);
+    reduced_.assign(width + 2, 0);
+    index &refusals = reduced_[width], &of_first = reduced_[width + 1];
     if (fits) {
-      add_to(reduced_, r, token_mask(owner, mask, r.tokens));
+      add_to(reduced_, r, token_mask(owner, mask, r));
     } else {
-      reduced_[width] = 1;
+      refusals = 1;
     }
-    // Both numbers in one: the number of refusals is at most the number of ranks.
-    const index radix = ranks.size() + 1;
-    if (choices_ == counted_choices::first) reduced_[width] += radix;
-    ranks.all_reduce(std::span<index>(reduced_.data(), static_cast<std::size_t>(width + 1)));
+    of_first = choices_ == counted_choices::first ? 1 : 0;
+    ranks.all_reduce(std::span<index>(reduced_.data(), static_cast<std::size_t>(width + 2)));
     if (!fits) {
-      [[maybe_unused]] const token_mask refused(owner, mask, r.tokens);
+      [[maybe_unused]] const token_mask refused(owner, mask, r);
       detail::check_choices(owner, choices_, r);
       match(owner, r.experts);
     }
-    if (const index refusals = reduced_[width] % radix; refusals != 0)
-      refuse(owner, ": ", refusals, " of ", ranks.size(), " ranks refused, nothing was collected");
-    if (const index of_first = reduced_[width] / radix; of_first != 0 && of_first != ranks.size())
+    if (refusals != 0) refuse(owner, ": ", refusals, " of ", ranks.size(), " ranks refused, nothing was collected");
+    if (of_first != 0 && of_first != ranks.size())
       refuse(owner, ": ", of_first, " of ", ranks.size(), " ranks count ", name_of(counted_choices::first),
              ", the others ", name_of(counted_choices::all), "; nothing was collected");
     match(owner, width);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Load balance over the global batch: many micro-batches, many ranks (Qiu et al. 2025, arXiv:2501.11873, the
-// global-batch loss and Algorithm 1).
+// global-batch loss, number of its equation not checked, and Algorithm 1).
 #pragma once
 
 #include <headgate/config.hpp>
@@ -16,8 +16,9 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A mean over the tokens of this micro-batch that count (mask: true = counts, empty = all); give
-/// `expert_counts::collect` the same mask. Which choices are counted, `counts` says.
+/// A mean over the tokens of this micro-batch that count (mask: true = counts, empty = all of the pass); give
+/// `expert_counts::collect` the same mask, or both none: the pass's own (`steering::mask`) holds in both. Which choices
+/// are counted, `counts` says.
 ///
 ///   L = E sum_i f_i P_i      f_i = c_i / sum_j c_j pooled,   P_i = mean_t p_ti of this micro-batch
 ///
@@ -35,8 +36,8 @@ struct global_balance {
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
     if (!counts) refuse("global_balance: counts is null, it must point to the expert_counts of the batch");
-    return detail::balance(name, weight, token_mask(name, mask, r.tokens), token_sequences(r.tokens),
-                           {.pooled = counts}, r, d);
+    return detail::balance(name, weight, token_mask(name, mask, r), token_sequences(r.tokens), {.pooled = counts}, r,
+                           d);
   }
 };
 

@@ -50,7 +50,8 @@ boundary find_boundary(const T* z, index n, index k, T* sorted) {
 
 }  // namespace detail
 
-/// A sum over the tokens that count (mask: true = counts, empty = all), then a ratio: the size of the batch cancels.
+/// A sum over the tokens that count (mask: true = counts, empty = all of the pass), then a ratio: the size of the batch
+/// cancels.
 ///
 ///   load_i = sum_t Phi((clean_ti - threshold_ti) / scale_ti),   L = CV(load)^2
 ///
@@ -69,7 +70,7 @@ struct load_balance {
   std::span<const bool> mask{};
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const token_mask counts(name, mask, r.tokens);
+    const token_mask counts(name, mask, r);
     const auto& choices = r.chosen.empty() ? r.assignments : r.chosen;
     if (choices.empty()) return T{0};
     const bool noisy = r.noise_scale.size() != 0;
@@ -80,19 +81,19 @@ struct load_balance {
     }
 
     const index n = r.experts;
-    T* const load = d.row.zero(1, 3 * n + r.tokens).data;
-    T *const dload = load + n, *const sorted = dload + n, *const chosen = sorted + n;  // (n), (n), (tokens)
-    for (const auto& a : choices) chosen[a.token] += T{1};
+    const view<double> sums = d.sums.zero(2, n);  // a sum of float would lose digits as the batch grows
+    double *const load = sums.row(0), *const dload = sums.row(1);
+    T* const sorted = d.row.resize(1, n).data;
+    index* const chosen = d.counts.zero(1, r.tokens).data;
+    for (const auto& a : choices) ++chosen[a.token];
 
-    const auto smooth = [&](index t) {
-      return noisy && counts(t) && chosen[t] > T{0} && chosen[t] < static_cast<T>(n);
-    };
+    const auto smooth = [&](index t) { return noisy && counts(t) && chosen[t] > 0 && chosen[t] < n; };
     // visit(t, i, threshold, u): expert `threshold` is the one to beat, and i is u standard deviations above it.
     const auto for_each_distance = [&](const auto& visit) {
       for (index t = 0; t < r.tokens; ++t) {
         if (!smooth(t)) continue;
         const T *z = r.logits.row(t), *clean = r.clean_logits.row(t), *scale = r.noise_scale.row(t);
-        const auto [last_in, first_out] = detail::find_boundary(z, n, static_cast<index>(chosen[t]), sorted);
+        const auto [last_in, first_out] = detail::find_boundary(z, n, chosen[t], sorted);
         for (index i = 0; i < n; ++i) {
           if (kernels::is_minus_infinity(z[i])) continue;
           const index threshold = z[i] > z[first_out] ? first_out : last_in;
@@ -103,18 +104,18 @@ struct load_balance {
     };
 
     for (const auto& a : choices)
-      if (counts(a.token) && !smooth(a.token)) load[a.expert] += T{1};
-    for_each_distance([&](index, index i, index, T u) { load[i] += detail::normal_cdf(u); });
-    const T value = squared_variation(load, dload, n, variance);
+      if (counts(a.token) && !smooth(a.token)) load[a.expert] += 1;
+    for_each_distance([&](index, index i, index, T u) { load[i] += static_cast<double>(detail::normal_cdf(u)); });
+    const double value = squared_variation(load, dload, n, variance, detail::smallest_mean<T>);
     for_each_distance([&](index t, index i, index threshold, T u) {
       const T density = detail::normal_density(u), scale = r.noise_scale(t, i);
       if (density == T{0} || scale == T{0}) return;  // out of reach of the noise, and u may be infinite
-      const T du = weight * dload[i] * density / scale;
+      const T du = weight * static_cast<T>(dload[i]) * density / scale;
       d.clean_logits(t, i) += du;
       d.noise_scale(t, i) -= du * u;
       d.logits(t, threshold) -= du;
     });
-    return value;
+    return static_cast<T>(value);
   }
 };
 

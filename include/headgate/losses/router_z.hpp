@@ -14,7 +14,7 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A mean over the tokens that count (mask: true = counts, empty = all).
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass).
 ///
 ///   L = mean_t (log sum_i exp z_ti)^2
 ///
@@ -27,7 +27,7 @@ struct router_z {
   std::span<const bool> mask{};
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    const token_mask counts(name, mask, r.tokens);
+    const token_mask counts(name, mask, r);
     if (counts.counting() == 0) return T{0};
     check_recorded(name, "router logits", r.logits, d.logits);
 

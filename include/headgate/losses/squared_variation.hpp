@@ -20,13 +20,14 @@ enum class variance_of { population, sample };
 ///   CV^2 = mean((u - 1)^2),   dv = 2 (u - 1 - CV^2) / (n mean(v)),   u = v / mean(v)
 ///
 /// and both n / (n - 1) times as large with the variance of a sample.
-/// No epsilon: the value does not depend on the scale of v. 0, with no gradient, where the mean is 0 or n is 1.
+/// No epsilon: the value does not depend on the scale of v. 0, with no gradient, where the mean is 0 (below `smallest` in
+/// magnitude, so that dv does not overflow) or n is 1.
 template <class T>
-T squared_variation(const T* v, T* dv, index n, variance_of variance) {
+T squared_variation(const T* v, T* dv, index n, variance_of variance, T smallest = (std::numeric_limits<T>::min)()) {
   double sum = 0;
   for (index i = 0; i < n; ++i) sum += static_cast<double>(v[i]);
   const T mean = static_cast<T>(sum / static_cast<double>(n));
-  if (n == 1 || std::abs(mean) < (std::numeric_limits<T>::min)()) {
+  if (n == 1 || std::abs(mean) < smallest) {
     for (index i = 0; i < n; ++i) dv[i] = T{0};
     return T{0};
   }
@@ -41,5 +42,12 @@ T squared_variation(const T* v, T* dv, index n, variance_of variance) {
   return scale * population;
 }
 
+namespace detail {
+
+/// For sums of T taken in double.
+template <class T>
+inline constexpr double smallest_mean = static_cast<double>((std::numeric_limits<T>::min)());
+
+}  // namespace detail
 }  // namespace HEADGATE_ABI
 }  // namespace headgate

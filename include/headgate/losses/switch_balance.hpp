@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Load balance within one micro-batch (Fedus et al. 2021, arXiv:2101.03961, eq. 4-6; for several experts a token
-// Qiu et al. 2025, arXiv:2501.11873, the micro-batch loss, and Dai et al. 2024, arXiv:2401.06066, eq. 12-14).
+// Qiu et al. 2025, arXiv:2501.11873, the micro-batch loss, number of its equation not checked, and Dai et al. 2024,
+// arXiv:2401.06066, eq. 12-14).
 #pragma once
 
 #include <headgate/config.hpp>
@@ -15,7 +16,7 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
-/// A mean over the tokens that count (mask: true = counts, empty = all); the others neither choose nor have a
+/// A mean over the tokens that count (mask: true = counts, empty = all of the pass); the others neither choose nor have a
 /// probability.
 ///
 ///   L = E sum_i f_i P_i      f_i = c_i / sum_j c_j,   P_i = mean_t p_ti
@@ -34,8 +35,8 @@ struct switch_balance {
   counted_choices choices = counted_choices::all;
 
   T operator()(const routing<T>& r, routing_gradient<T>& d) const {
-    return detail::balance(name, weight, token_mask(name, mask, r.tokens), token_sequences(r.tokens),
-                           {.choices = choices}, r, d);
+    return detail::balance(name, weight, token_mask(name, mask, r), token_sequences(r.tokens), {.choices = choices}, r,
+                           d);
   }
 };
 

@@ -33,9 +33,8 @@ enum class drop {
 enum class rounding { up, down };
 
 /// Of what a capacity's factor is a share: of the assignments that the record holds, or of the tokens of the batch (which stay
-/// the same where assignments are dropped at random, `random_second`). ALL tokens: also padding (`steering::mask`) and others
-/// without an assignment, so that padding makes this capacity larger. Of assignments padding has none: a share of those is
-/// that of the batch without it.
+/// the same where assignments are dropped at random, `random_second`). Tokens that the pass's mask leaves out (padding,
+/// `steering::mask`) are not of the batch; others without an assignment are.
 enum class share_of { assignments, tokens };
 
 /// An expert takes at most max(minimum, factor * assignments / experts) assignments, rounded up or down, or `fixed` ones,

@@ -210,7 +210,7 @@ class dispatch_plan {
   /// are listed.
   template <class T>
   void drop_excess(const routing<T>& r, const capacity& limit) {
-    const index most = limit.limit_of(r.assignments.size(), r.tokens, r.experts);
+    const index most = limit.limit_of(r.assignments.size(), r.counting(), r.experts);
     const detail::drop_order<T> order(r, limit.drop, assignment_slot_, token_offsets_);
     index kept = 0;
     for (index e = 0; e < r.experts; ++e) {

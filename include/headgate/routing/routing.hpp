@@ -7,6 +7,9 @@
 #include <headgate/core/error.hpp>
 #include <headgate/core/scratch.hpp>
 
+#include <algorithm>
+#include <span>
+
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
@@ -46,6 +49,7 @@ struct routing {
   array<headgate::assignment<T>> chosen;
   scratch<T> clean_logits;  ///< noisy gates only: z before the noise
   scratch<T> noise_scale;   ///< noisy gates only: standard deviation of the noise
+  scratch<bool> mask;       ///< (tokens x 1) of the pass, true = the token counts, or empty: all count
 
   /// Empties the record for a new batch; keeps its memory.
   void reset(index token_count, index expert_count) {
@@ -56,6 +60,20 @@ struct routing {
     scores_are = score_kind::none;
     best_first = false;
     for (scratch<T>* rows : {&logits, &scores, &clean_logits, &noise_scale}) rows->resize(0, 0);
+    mask.resize(0, 0);
+  }
+
+  /// Keeps a copy of the mask that the pass was made with (`steering::mask`; as many entries as tokens, or none), so that
+  /// whatever reads the record knows which tokens count: a layer does it, after the gate.
+  void keep_mask(std::span<const bool> of_pass) {
+    const auto count = static_cast<index>(of_pass.size());
+    if (count != 0 && count != tokens)
+      refuse("routing::keep_mask: the mask has ", count, " entries, the record has ", tokens, " tokens");
+    std::copy(of_pass.begin(), of_pass.end(), mask.resize(count, count == 0 ? 0 : 1).data);
+  }
+  /// How many tokens count.
+  [[nodiscard]] index counting() const {
+    return mask.size() == 0 ? tokens : static_cast<index>(std::count(mask.data(), mask.data() + mask.size(), true));
   }
 
   /// Number of assignments of each expert (experts), dropped ones included. Allocates: meant for telemetry.

@@ -39,8 +39,9 @@ struct steering {
   const recorded_pass<T>* forced = nullptr;
   forced_weights weights = forced_weights::recomputed;
   /// Tokens that count (true = counts, empty = all), as losses read it. Padding: all experts are off for the others, so
-  /// they take no place of an expert and get 0 from the routed experts; also where `forced` names some for them. The
-  /// caller keeps it alive.
+  /// they take no place of an expert and get 0 from the routed experts; also where `forced` names some for them. The record
+  /// keeps a copy, and losses and `expert_counts::collect` leave these tokens out by themselves. The caller keeps the
+  /// mask alive until after the forward.
   std::span<const bool> mask{};
 
   [[nodiscard]] bool is_set() const {

@@ -51,3 +51,20 @@ TEST_CASE("a balance is the mean over the sequences that have a token, each with
   CHECK(d.scores(2, 0) == Approx(0.5 * 10 / 2).epsilon(1e-15));
   CHECK(d.scores(1, 1) == 0);
 }
+
+TEST_CASE("relative frequencies of float are rounded once where counts are beyond its whole numbers",
+          "[losses][balance]") {
+  std::vector<hg::index> counts(256);
+  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = 65537 + 977 * static_cast<hg::index>(i);
+  double total = 0;
+  for (const hg::index count : counts) total += static_cast<double>(count);
+  std::vector<float> f(counts.size());
+  REQUIRE(hg::detail::relative_frequencies<float>(counts, {}, f.data()));
+  for (std::size_t i = 0; i < f.size(); ++i) {
+    const double exact = 256 * static_cast<double>(counts[i]) / total;
+    CHECK(f[i] == static_cast<float>(exact));
+  }
+  std::fill(counts.begin(), counts.end(), 16777217);  // no number of float
+  REQUIRE(hg::detail::relative_frequencies<float>(counts, {}, f.data()));
+  CHECK(f == std::vector<float>(counts.size(), 1.0F));
+}

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "unit/losses/records.hpp"
+#include "unit/losses/widened.hpp"
 
 #include <limits>
 
@@ -226,4 +227,26 @@ TEST_CASE("a token with no more experts on than are chosen counts them, without 
   d.reset(r);
   CHECK(hg::load_balance<double>{}(r, d) == Approx(variation_of_counts(r)).epsilon(1e-12));
   CHECK(is_zero(d));
+}
+
+TEST_CASE("load_balance of float loses no digits over many tokens", "[losses][load]") {
+  routing<float> r;
+  r.reset(1000000, 4);
+  for (auto* block : {&r.logits, &r.clean_logits, &r.noise_scale}) block->resize(r.tokens, r.experts);
+  for (hg::index t = 0; t < r.tokens; ++t) {
+    for (hg::index i = 0; i < 4; ++i) {
+      r.clean_logits(t, i) = r.logits(t, i) = i == t % 5 % 4 ? 0.6F : 0.01F * static_cast<float>(i);
+      r.noise_scale(t, i) = 0.5F;
+    }
+    r.assignments.push_back({t, t % 5 % 4, 1});
+  }
+  const auto wide = widened(r);
+  routing_gradient<float> d;
+  routing_gradient<double> expected;
+  d.reset(r);
+  expected.reset(wide);
+  CHECK(static_cast<double>(hg::load_balance<float>{}(r, d)) ==
+        Approx(hg::load_balance<double>{}(wide, expected)).epsilon(1e-5));
+  for (hg::index t = 0; t < 5; ++t)
+    CHECK(static_cast<double>(d.noise_scale(t, 0)) == Approx(expected.noise_scale(t, 0)).epsilon(1e-5));
 }

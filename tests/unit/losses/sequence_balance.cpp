@@ -42,7 +42,7 @@ TEST_CASE("sequence_balance has the golden value", "[losses][sequence_balance]")
   CHECK(value_of(hg::sequence_balance<double>{.length = 2}, r) == Approx(1.25).epsilon(1e-14));
 }
 
-TEST_CASE("the probabilities of positive scores in sequence_balance are their shares, as in eq. 20",
+TEST_CASE("the probabilities of positive scores in sequence_balance are their shares, as in DeepSeek-V3",
           "[losses][sequence_balance]") {
   auto r = record_of({{.9, .3, .6}, {.2, .2, .4}});  // shares (.5, 1/6, 1/3) and (.25, .25, .5)
   r.scores_are = score_kind::positive;

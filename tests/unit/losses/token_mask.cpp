@@ -25,3 +25,28 @@ TEST_CASE("a mask of the wrong length is refused with both numbers", "[losses][t
   const bool mask[4] = {true, false, false, true};
   CHECK_THROWS_WITH(hg::token_mask("my_loss", mask, 5), "my_loss: the mask has 4 entries, the batch has 5 tokens");
 }
+
+TEST_CASE("on a record, tokens count that count in the mask and in that of the pass", "[losses][token_mask]") {
+  const bool of_pass[4] = {true, true, false, false}, own[4] = {true, false, true, false};
+  hg::routing<float> r;
+  r.reset(4, 2);
+  CHECK(hg::token_mask("loss", {}, r).counting() == 4);
+  r.keep_mask(of_pass);
+  const hg::token_mask of_record("loss", {}, r), both("loss", own, r);
+  CHECK((of_record(0) && of_record(1) && !of_record(2) && !of_record(3)));
+  CHECK(of_record.counting() == 2);
+  CHECK((both(0) && !both(1) && !both(2) && !both(3)));
+  CHECK(both.counting() == 1);
+  CHECK_THROWS_WITH(hg::token_mask("my_loss", {own, 3}, r), "my_loss: the mask has 3 entries, the batch has 4 tokens");
+}
+
+TEST_CASE("a record whose tokens were changed under its mask is refused", "[losses][token_mask]") {
+  const bool of_pass[4] = {true, true, false, false};
+  hg::routing<float> r;
+  r.reset(4, 2);
+  r.keep_mask(of_pass);
+  r.tokens = 5;
+  CHECK_FALSE(hg::token_mask::fit({}, r));
+  CHECK_THROWS_WITH(hg::token_mask("my_loss", {}, r),
+                    "my_loss: the pass's mask has 4 entries, the record has 5 tokens");
+}

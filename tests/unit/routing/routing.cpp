@@ -32,6 +32,24 @@ TEST_CASE("reset empties a record of everything the last batch left", "[routing]
   CHECK(r.load().size() == 5);
 }
 
+TEST_CASE("a record keeps a copy of the mask of its pass until the next one", "[routing][routing]") {
+  bool mask[3] = {true, false, true};
+  hg::routing<double> r;
+  r.reset(3, 4);
+  CHECK(r.counting() == 3);
+  r.keep_mask(mask);
+  mask[0] = false;
+  CHECK(r.counting() == 2);
+  CHECK((r.mask.data()[0] && !r.mask.data()[1] && r.mask.data()[2]));
+  r.keep_mask({});
+  CHECK(r.counting() == 3);
+  r.keep_mask(mask);
+  r.reset(3, 4);
+  CHECK(r.mask.size() == 0);
+  CHECK(r.counting() == 3);
+  CHECK_THROWS_WITH(r.keep_mask({mask, 2}), "routing::keep_mask: the mask has 2 entries, the record has 3 tokens");
+}
+
 TEST_CASE("a gradient has the record's shape and starts at zero", "[routing][routing]") {
   hg::routing<double> r;
   r.reset(2, 3);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Random second experts (Lepikhin et al. 2020, arXiv:2006.16668, Algorithm 1; Zoph et al. 2022, arXiv:2202.08906).
+// Random second experts (Lepikhin et al. 2020, arXiv:2006.16668, Algorithm 1; Zoph et al. 2022, arXiv:2202.08906,
+// place not checked).
 #pragma once
 
 #include <headgate/concepts/gate_policy.hpp>
@@ -39,19 +40,12 @@ inline constexpr bool lists_by_index = requires(const Gate g) {
 ///   with probability min(1, w / threshold)
 ///
 /// The weights are those that `gate` computed with all of them: the first keeps its share, and what is dropped adds
-<<<<<<< HEAD
 /// nothing and receives no gradient. In evaluation, and where the steering forces experts, nothing is dropped. The gate must
 /// say that it lists a token's assignments best first, as gates of `top_k` do; after `renormalised` w is the second gate's
 /// share of the two. threshold = 0.2 is ST-MoE's, 0.5 GShard's (2 w > u). The random numbers of a token belong to its row.
 ///
 /// A capacity's factor counts the assignments that stay, and so do the losses, except `load_balance`: it is of the gate's
 /// own choice, which the record keeps (`routing::chosen`).
-=======
-/// nothing and receives no gradient. In evaluation, and where the steering forces experts, nothing is dropped. The gate
-/// lists a token's assignments best first, as `top_k` does; after `renormalised` w is the second gate's share of the two.
-/// threshold = 0.2 is ST-MoE's, 0.5 GShard's (2 w > u). A capacity's factor counts the assignments that stay. The
-/// random numbers of a token belong to its row.
->>>>>>> fix-C
 ///
 ///   hg::random_second<hg::renormalised_topk_gate<float>>{.gate = {.head = {...}, .select = {.k = 2}}}
 template <class Gate>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sinkhorn routing (Clark et al. 2022, arXiv:2202.01169, appendix B: S-BASE; Megatron-Core's "sinkhorn").
+// Sinkhorn routing (Clark et al. 2022, arXiv:2202.01169, S-BASE, place not checked; Megatron-Core's "sinkhorn").
 #pragma once
 
 #include <headgate/concepts/gate_policy.hpp>
