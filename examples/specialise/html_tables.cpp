@@ -137,14 +137,14 @@ std::string domain_table(const std::vector<group>& groups, const std::vector<std
 std::string layer_table(const std::vector<group>& groups) {
   std::string rows;
   std::vector<std::string> heads{"balance pool"};
-  const std::size_t layers = groups.front().runs.front()->last().information.size();
+  const std::size_t layers = groups.front().runs.front()->last().counts.size();
   for (std::size_t l = 0; l < layers; ++l)
     for (const char* what : {"information, bits", "largest frequency", "penalty"})
       heads.push_back(text("layer %zu: %s", l + 1, what));
   for (const group& g : groups) {
     std::string cells;
     for (std::size_t l = 0; l < layers; ++l)
-      for (const figure& what : {information_of(l), largest_frequency_of(l), penalty_of(l)})
+      for (const figure& what : {information_in_layer(l), largest_frequency_in_layer(l), penalty_in_layer(l)})
         cells += estimate_cell(estimate_of(g, what), 3);
     rows += row(g.pool, cells);
   }

@@ -120,7 +120,7 @@ std::size_t colour_of(const std::vector<group>& groups, std::size_t number) {
 std::vector<std::int64_t> common_steps(const std::vector<const logged_run*>& runs) {
   std::map<std::int64_t, std::size_t> seen;
   for (const logged_run* run : runs)
-    for (const logged_validation& v : run->validations) ++seen[v.step];
+    for (const validation_record& v : run->validations) ++seen[v.step];
   std::vector<std::int64_t> steps;
   for (const auto& [step, count] : seen)
     if (count == runs.size()) steps.push_back(step);
@@ -129,8 +129,8 @@ std::vector<std::int64_t> common_steps(const std::vector<const logged_run*>& run
 
 figure bits_at(std::int64_t step) {
   return [step](const logged_run& run) {
-    for (const logged_validation& v : run.validations)
-      if (v.step == step) return v.bpb;
+    for (const validation_record& v : run.validations)
+      if (v.step == step) return v.bpb();
     return std::nan("");
   };
 }

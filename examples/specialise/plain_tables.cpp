@@ -51,13 +51,13 @@ std::string by_pool_table(const std::vector<group>& groups) {
 
 std::string layer_table(const std::vector<group>& groups) {
   rows_of_cells rows{{"pool", "ranks"}};
-  const std::size_t layers = groups.front().runs.front()->last().information.size();
+  const std::size_t layers = groups.front().runs.front()->last().counts.size();
   for (std::size_t l = 0; l < layers; ++l)
     for (const char* what : {"information", "frequency", "penalty"}) rows[0].push_back(text("%s %zu", what, l + 1));
   for (const group& g : groups) {
     rows.push_back({g.pool, std::to_string(g.ranks)});
     for (std::size_t l = 0; l < layers; ++l)
-      for (const figure& what : {information_of(l), largest_frequency_of(l), penalty_of(l)})
+      for (const figure& what : {information_in_layer(l), largest_frequency_in_layer(l), penalty_in_layer(l)})
         rows.back().push_back(with_interval(estimate_of(g, what), 3));
   }
   return aligned(rows);

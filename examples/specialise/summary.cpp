@@ -26,25 +26,33 @@ std::string counted(std::size_t count, const char* what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-double bits_per_byte(const logged_run& run) { return run.last().bpb; }
+double bits_per_byte(const logged_run& run) { return run.last().bpb(); }
 
-double information(const logged_run& run) { return mean_of(run.last().information); }
+double information(const logged_run& run) {
+  std::vector<double> of_layers;
+  for (const domain_counts& layer : run.last().counts) of_layers.push_back(information_of(layer));
+  return mean_of(of_layers);
+}
 
-double largest_frequency(const logged_run& run) { return *std::ranges::max_element(run.last().largest_frequency); }
+double largest_frequency(const logged_run& run) {
+  double largest = 0;
+  for (const domain_counts& layer : run.last().counts) largest = (std::max)(largest, largest_frequency_of(layer));
+  return largest;
+}
 
 double balance(const logged_run& run) { return mean_of(run.balance); }
 
 double penalty(const logged_run& run) { return mean_of(run.micro_balance) - mean_of(run.balance); }
 
-figure information_of(std::size_t layer) {
-  return [layer](const logged_run& run) { return run.last().information[layer]; };
+figure information_in_layer(std::size_t layer) {
+  return [layer](const logged_run& run) { return information_of(run.last().counts[layer]); };
 }
 
-figure largest_frequency_of(std::size_t layer) {
-  return [layer](const logged_run& run) { return run.last().largest_frequency[layer]; };
+figure largest_frequency_in_layer(std::size_t layer) {
+  return [layer](const logged_run& run) { return largest_frequency_of(run.last().counts[layer]); };
 }
 
-figure penalty_of(std::size_t layer) {
+figure penalty_in_layer(std::size_t layer) {
   return [layer](const logged_run& run) { return run.micro_balance[layer] - run.balance[layer]; };
 }
 

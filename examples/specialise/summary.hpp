@@ -31,9 +31,9 @@ using figure = std::function<double(const logged_run&)>;
 [[nodiscard]] double penalty(const logged_run& run);            // how much more a micro-batch loss asks for, likewise
 
 // The same of one layer.
-[[nodiscard]] figure information_of(std::size_t layer);
-[[nodiscard]] figure largest_frequency_of(std::size_t layer);
-[[nodiscard]] figure penalty_of(std::size_t layer);
+[[nodiscard]] figure information_in_layer(std::size_t layer);
+[[nodiscard]] figure largest_frequency_in_layer(std::size_t layer);
+[[nodiscard]] figure penalty_in_layer(std::size_t layer);
 
 /// In the order of the runs. The groups point into `runs`.
 [[nodiscard]] std::vector<group> groups_of(const std::vector<logged_run>& runs);

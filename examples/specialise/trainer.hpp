@@ -124,15 +124,10 @@ class trainer {
       }
       communicator_.all_reduce(std::span(&nats, 1));
       record.bpb_by_domain.push_back(nats / static_cast<double>(all) / std::numbers::ln2);
-      record.bpb += record.bpb_by_domain.back() / static_cast<double>(data_.count());
       for (std::size_t l = 0; l < chosen.size(); ++l) {
         communicator_.all_reduce(chosen[l].counts());
         record.counts[l].emplace_back(chosen[l].counts().begin(), chosen[l].counts().end());
       }
-    }
-    for (const auto& layer : record.counts) {
-      record.information.push_back(information_of(layer));
-      record.largest_frequency.push_back(largest_frequency_of(layer));
     }
     return record;
   }
