@@ -5,6 +5,7 @@
 #include "report.hpp"
 #include "terminal.hpp"
 
+#include <command_line/parsed.hpp>
 #include <headgate/core/error.hpp>
 
 #include <CLI/CLI.hpp>
@@ -63,7 +64,7 @@ std::vector<settings> runs_of(const options& chosen) {
 
 }  // namespace
 
-std::optional<options> parse_command_line(int count, char** arguments, int& status) {
+std::optional<options> parse_options(int count, const char* const* arguments) {
   options chosen;
   settings& how = chosen.how;
   CLI::App app{"Trains a small mixture-of-experts language model on several domains, once for each balance pool."};
@@ -102,23 +103,10 @@ std::optional<options> parse_command_line(int count, char** arguments, int& stat
   CLI::App* const report =
       app.add_subcommand("report", "Only reads the runs of --out, writes report.html and prints the table");
   report->fallthrough();  // `report --out DIR`
-  try {
-    app.parse(count, arguments);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {
-      status = app.exit(error);
-    } else {
-      std::fprintf(stderr, "specialise: %s\n", error.what());
-      status = 1;
-    }
-    return std::nullopt;
-  }
+  if (!command_line::parsed(app, count, arguments)) return std::nullopt;
   chosen.only_report = report->parsed();
-  if (chosen.outs.size() > 1 && !chosen.only_report) {
-    std::fprintf(stderr, "specialise: there are %zu --out, runs are written to 1\n", chosen.outs.size());
-    status = 1;
-    return std::nullopt;
-  }
+  if (chosen.outs.size() > 1 && !chosen.only_report)
+    hg::refuse("there are ", chosen.outs.size(), " --out, runs are written to 1");
   return chosen;
 }
 
