@@ -172,19 +172,20 @@ std::string difference_curves(const std::vector<group>& groups, const group& ref
   return line_chart(curves, "Difference to the global pool by step", "bits per byte more than global", true);
 }
 
-panel panel_of(std::string title, figure what, int digits) {
-  return {.title = std::move(title),
-          .values = [what = std::move(what)](const group& g) { return values_of(g, what); },
-          .digits = digits};
+panel panel_of(const named_figure& what) {
+  return {.title = what.title, .values = [what](const group& g) { return values_of(g, what); }, .digits = what.digits};
 }
 
-panel panel_against_global(std::string title, const std::vector<group>& groups, figure what, int digits) {
-  const auto differences = [&groups, what = std::move(what)](const group& g) {
+panel panel_against_global(const std::vector<group>& groups, const named_figure& what) {
+  const auto differences = [&groups, what](const group& g) {
     const group* const global = global_of(groups, g);
     if (global == nullptr || g.pool == "global") return std::vector<seed_value>{};
     return differences_of(g, *global, what);
   };
-  return {.title = std::move(title), .values = differences, .digits = digits, .around_zero = true};
+  return {.title = what.title + std::string(" more than global, same seed"),
+          .values = differences,
+          .digits = what.digits,
+          .around_zero = true};
 }
 
 std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& panels, bool with_weights) {
