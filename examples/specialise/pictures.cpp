@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pictures.hpp"
 
+#include <drawing/chart.hpp>
 #include <drawing/svg.hpp>
 
 #include <algorithm>
@@ -15,7 +16,7 @@ namespace specialise {
 
 namespace {
 
-using drawing::label, drawing::text, drawing::width;
+using drawing::label, drawing::scale, drawing::text, drawing::value_grid, drawing::width;
 
 constexpr double left = 74, right = 112, top = 14, bottom = 46;  // margins hold axes and labels
 
@@ -25,32 +26,12 @@ std::size_t hue(std::size_t number) {
   return order[number % order.size()];
 }
 
-/// A linear scale from values to pixels.
-struct scale {
-  double low = 0, high = 1, from = 0, to = 1;
-
-  [[nodiscard]] double operator()(double value) const { return from + (to - from) * (value - low) / (high - low); }
-};
-
 /// Values of one line by step, with the half height of its band (0: none).
 struct curve {
   std::string name;
   std::size_t colour = 0;
   std::vector<double> x, y, half;
 };
-
-/// Horizontal lines at round numbers, labelled at `x0`.
-std::string value_grid(const scale& y, double x0, double x1, bool sign = false) {
-  const double step = drawing::round_step(1.7 * (y.high - y.low));  // five to eight lines
-  const int digits = static_cast<int>((std::max)(0.0, -std::floor(std::log10(step) + 1e-9)));
-  std::string s;
-  for (double at = std::ceil(y.low / step - 1e-9); at * step <= y.high + 1e-9 * step; ++at) {
-    const double value = at == 0 ? 0 : at * step;
-    s += text("<line x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\" class=\"grid\"/>\n", x0, x1, y(value), y(value));
-    s += label(x0 - 8, y(value) + 4, "tick end", text(sign && value != 0 ? "%+.*f" : "%.*f", digits, value));
-  }
-  return s;
-}
 
 std::string line_chart(const std::vector<curve>& curves, const char* title, const std::string& axis, bool around_zero) {
   constexpr double height = 320;
