@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How the examples read their command lines.
+// How the examples read their command lines, and how they end.
 #pragma once
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>
+#include <exception>
+#include <new>  // bad_alloc
 #include <stdexcept>
 #include <string>
 
@@ -25,6 +27,21 @@ namespace command_line {
     throw std::invalid_argument(sentence);
   }
   return true;
+}
+
+/// What main returns: the status that `f` returns, or 1 after the line "program: why" for what it throws.
+template <class F>
+[[nodiscard]] int status_of(const char* program, const F& f) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "%s: there is not enough memory\n", program);
+  } catch (const std::exception& error) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "%s: %s\n", program, error.what());
+  }
+  return 1;
 }
 
 }  // namespace command_line

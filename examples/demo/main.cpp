@@ -3,12 +3,13 @@
 #include "report.hpp"
 #include "terminal.hpp"
 
+#include <command_line/parsed.hpp>
+
 #include <CLI/CLI.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -63,23 +64,18 @@ void run(const options& chosen) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  options chosen;
-  CLI::App app{"Trains a top-2-of-8 mixture of SwiGLU experts on 8 x 8 digits, and two dense networks beside it."};
-  app.option_defaults()->always_capture_default();
-  app.add_option("--data", chosen.data, "The digits: lines of 64 pixels and a label");
-  app.add_option("--report", chosen.report, "Where the report goes");
-  app.add_option("--image", chosen.image, "Where the heat map goes as an SVG, if wanted");
-  app.add_option("--epochs", chosen.how.epochs, "Passes over the training digits")->check(CLI::Range(1, 100000));
-  app.add_option("--seed", chosen.how.seed, "Of parameters, batches and distortions; the split stays the same");
-  app.add_option("--threads", chosen.how.threads, "The result does not depend on them")->check(CLI::Range(1, 256));
-  app.add_flag("--validate", chosen.validate, "Judge on a fifth of the training digits; the test digits stay unseen");
-  CLI11_PARSE(app, count, arguments);
-  try {
-    run(chosen);
+  return command_line::status_of("demo", [&] {
+    options chosen;
+    CLI::App app{"Trains a top-2-of-8 mixture of SwiGLU experts on 8 x 8 digits, and two dense networks beside it."};
+    app.option_defaults()->always_capture_default();
+    app.add_option("--data", chosen.data, "The digits: lines of 64 pixels and a label");
+    app.add_option("--report", chosen.report, "Where the report goes");
+    app.add_option("--image", chosen.image, "Where the heat map goes as an SVG, if wanted");
+    app.add_option("--epochs", chosen.how.epochs, "Passes over the training digits")->check(CLI::Range(1, 100000));
+    app.add_option("--seed", chosen.how.seed, "Of parameters, batches and distortions; the split stays the same");
+    app.add_option("--threads", chosen.how.threads, "The result does not depend on them")->check(CLI::Range(1, 256));
+    app.add_flag("--validate", chosen.validate, "Judge on a fifth of the training digits; the test digits stay unseen");
+    if (command_line::parsed(app, count, arguments)) run(chosen);
     return 0;
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "demo: %s\n", error.what());
-    return 1;
-  }
+  });
 }

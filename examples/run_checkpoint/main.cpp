@@ -4,6 +4,7 @@
 #include "options.hpp"
 #include "report.hpp"
 
+#include <command_line/parsed.hpp>
 #include <headgate/core/random.hpp>
 #include <headgate/io/any_moe_block.hpp>
 #include <headgate/io/npy.hpp>
@@ -16,10 +17,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <limits>
-#include <new>  // bad_alloc
 #include <optional>
 #include <random>  // mt19937_64
 #include <set>
@@ -231,15 +230,8 @@ class run {
 }  // namespace run_checkpoint
 
 int main(int count, char** arguments) {
-  try {
+  return command_line::status_of("run_checkpoint", [&] {
     if (const auto chosen = run_checkpoint::parse_options(count, arguments)) run_checkpoint::run(*chosen).every_layer();
     return 0;
-  } catch (const std::bad_alloc&) {
-    std::fflush(stdout);
-    std::fputs("run_checkpoint: there is not enough memory\n", stderr);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "run_checkpoint: %s\n", error.what());
-  }
-  return 1;
+  });
 }

@@ -4,9 +4,9 @@
 #include "options.hpp"
 #include "report.hpp"
 
+#include <command_line/parsed.hpp>
+
 #include <cstdio>
-#include <exception>
-#include <new>  // bad_alloc
 
 namespace scaling {
 
@@ -40,15 +40,8 @@ bool run(const setting& s) {
 }  // namespace scaling
 
 int main(int count, char** arguments) {
-  try {
+  return command_line::status_of("headgate_scaling", [&] {
     const auto chosen = scaling::parse_options(count, arguments);
     return !chosen || scaling::run(*chosen) ? 0 : 1;
-  } catch (const std::bad_alloc&) {
-    std::fflush(stdout);
-    std::fputs("headgate_scaling: there is not enough memory\n", stderr);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "headgate_scaling: %s\n", error.what());
-  }
-  return 1;
+  });
 }

@@ -110,7 +110,7 @@ std::vector<double> zipf_popularity(const setting& s) {
   std::iota(places.begin(), places.end(), index{0});
   const headgate::random_stream stream = headgate::random_stream{s.seed}.channel(3);
   for (index i = s.experts - 1; i > 0; --i) {
-    const auto other = static_cast<index>(headgate::uniform(stream, 0, i) * static_cast<double>(i + 1));
+    const index other = headgate::uniform_index(stream, 0, i, i + 1);
     std::swap(places[static_cast<std::size_t>(i)], places[static_cast<std::size_t>(other)]);
   }
   std::vector<double> popularity;

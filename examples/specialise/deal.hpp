@@ -59,8 +59,7 @@ class deal {
     const auto all = static_cast<index>(order_.size());
     std::fill_n(drawn_.data(), drawn_.size(), false);
     for (index i = 0; i < tokens_; ++i) {  // the beginning of a Fisher-Yates shuffle
-      const auto left = static_cast<double>(all - i);
-      const index other = std::min(i + static_cast<index>(hg::uniform(stream_, b, i) * left), all - 1);
+      const index other = i + hg::uniform_index(stream_, b, i, all - i);
       std::swap(order_[static_cast<std::size_t>(i)], order_[static_cast<std::size_t>(other)]);
       const index token = order_[static_cast<std::size_t>(i)];
       const index own = own_[static_cast<std::size_t>(token / tokens_)];

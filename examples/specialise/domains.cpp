@@ -15,10 +15,6 @@ namespace {
 constexpr index block = 4096, cycle = 16, held_out = 7;
 constexpr std::uintmax_t most_bytes = std::uintmax_t{1} << 30;
 
-index draw(const hg::random_stream& stream, index row, index column, index below) {
-  return std::min(static_cast<index>(hg::uniform(stream, row, column) * static_cast<double>(below)), below - 1);
-}
-
 }  // namespace
 
 text::text(std::vector<domain> domains, index sequence) : domains_(std::move(domains)), sequence_(sequence) {
@@ -46,8 +42,8 @@ text::text(std::vector<domain> domains, index sequence) : domains_(std::move(dom
 
 place text::training(std::uint64_t seed, index step, index number) const {
   const hg::random_stream stream = hg::random_stream{seed, static_cast<std::uint64_t>(step)}.channel(1);
-  const index domain = draw(stream, number, 0, count());
-  index start = draw(stream, number, 1, starts_[static_cast<std::size_t>(domain)]);
+  const index domain = hg::uniform_index(stream, number, 0, count());
+  index start = hg::uniform_index(stream, number, 1, starts_[static_cast<std::size_t>(domain)]);
   for (const run& one : runs_[static_cast<std::size_t>(domain)]) {
     if (start < one.starts) return {domain, one.first + start};
     start -= one.starts;

@@ -13,15 +13,6 @@ namespace {
 
 using drawing::label, drawing::text, drawing::width;
 
-std::vector<std::vector<double>> shares_of(const domain_counts& counts) {
-  std::vector<std::vector<double>> shares = counts;
-  for (auto& row : shares) {
-    const double sum = std::accumulate(row.begin(), row.end(), 0.0);
-    for (double& share : row) share = sum > 0 ? share / sum : 0;
-  }
-  return shares;
-}
-
 /// Experts by the domain that gives them the largest share, within it the largest share first.
 std::vector<std::size_t> by_main_domain(const std::vector<std::vector<double>>& shares) {
   const std::size_t experts = shares.front().size();
@@ -75,8 +66,8 @@ std::string expert_maps(const logged_run& run, double most) {
     const double x0 = names + (map_width + gap) * static_cast<double>(l % side);
     const double y0 = map_height * static_cast<double>(l / side) + head;
     s += label(x0 + 1, y0 - 9, "tick",
-               text("layer %zu: %.3f bits, largest share %.1f %%", l + 1, run.last().information[l],
-                    100 * run.last().largest_frequency[l]));
+               text("layer %zu: %.3f bits, largest share %.1f %%", l + 1, information_of(run.last().counts[l]),
+                    100 * largest_frequency_of(run.last().counts[l])));
     for (std::size_t d = 0; d < shares.size(); ++d) {
       const double y = y0 + row * static_cast<double>(d);
       if (l % side == 0) s += label(names - 10, y + row / 2 + 4, "tick end", run.domains[d]);

@@ -28,14 +28,18 @@ std::string table(const std::vector<std::string>& heads, const std::string& rows
 }
 
 /// The mean, and its interval below.
-std::string estimate_cell(const estimate& e, int digits) {
-  return cell(text("%.*f", digits, e.mean), e.has_interval() ? text("± %.*f", digits, e.half_width) : "");
+std::string estimate_cell(const group& g, const named_figure& what) {
+  const estimate e = estimate_of(g, what);
+  return cell(text("%.*f", what.digits, e.mean), e.has_interval() ? text("± %.*f", what.digits, e.half_width) : "");
 }
 
-/// A signed difference with its interval, and what it says below.
-std::string difference_cell(const std::optional<paired_difference>& d, int digits) {
+/// The signed difference in bits per byte with its interval, and what it says below.
+std::string against_cell(const group& g, const group* reference, const char* without) {
+  if (reference == nullptr) return cell("-", without);
+  if (reference == &g) return cell("reference");
+  const auto d = compare(g, *reference, bits_per_byte);
   if (!d) return cell("-", "no seed in common");
-  return cell(with_interval(d->difference, digits, true), verdict(*d));
+  return cell(with_interval(d->difference, bits_per_byte.digits, true), verdict(*d));
 }
 
 /// "-0.0158 to +0.0095", and below it the probability, after "higher" or "lower" if it leaves out zero.
@@ -81,20 +85,13 @@ std::string pool_table(const std::vector<group>& groups, bool with_weights) {
   for (const group& g : groups) {
     const group* const global = global_of(groups, g);
     const bool is_reference = global == &g;
-    rows +=
-        row(with_weights ? text("%g", g.weight) : g.pool,
-            (with_weights ? cell(g.pool) : "") + cell(std::to_string(g.runs.size())) +
-                estimate_cell(estimate_of(g, bits_per_byte), 4) +
-                (global == nullptr ? cell("-", "no global run")
-                 : is_reference    ? cell("reference")
-                                   : difference_cell(compare(g, *global, bits_per_byte), 4)) +
-                estimate_cell(estimate_of(g, information), 3) + estimate_cell(estimate_of(g, largest_frequency), 3) +
-                estimate_cell(estimate_of(g, balance), 3) + estimate_cell(estimate_of(g, penalty), 3),
-            is_reference);
+    std::string cells = (with_weights ? cell(g.pool) : "") + cell(std::to_string(g.runs.size())) +
+                        estimate_cell(g, bits_per_byte) + against_cell(g, global, "no global run");
+    for (const named_figure& what : figures_of_use()) cells += estimate_cell(g, what);
+    rows += row(with_weights ? text("%g", g.weight) : g.pool, cells, is_reference);
   }
-  std::vector<std::string> heads{
-      "balance pool",      "seeds",        "bits per byte", "against global", "information, bits",
-      "largest frequency", "balance loss", "penalty"};
+  std::vector<std::string> heads{"balance pool", "seeds", bits_per_byte.name, "against global"};
+  for (const named_figure& what : figures_of_use()) heads.push_back(what.name);
   if (with_weights) heads.insert(heads.begin(), "weight");
   return table(heads, rows);
 }
@@ -105,14 +102,14 @@ std::string difference_table(const std::vector<group>& groups) {
     const group* const global = global_of(groups, g);
     if (global == nullptr || global == &g) continue;
     const auto bits = compare(g, *global, bits_per_byte);
-    rows += row(g.pool, cell(std::to_string(bits ? bits->difference.count : 0)) + interval_cell(bits, 4) +
-                            interval_cell(compare(g, *global, information), 3) +
-                            interval_cell(compare(g, *global, largest_frequency), 3) +
-                            interval_cell(compare(g, *global, penalty), 3));
+    std::string cells = cell(std::to_string(bits ? bits->difference.count : 0));
+    for (const named_figure& what : compared_figures()) cells += interval_cell(compare(g, *global, what), what.digits);
+    rows += row(g.pool, cells);
   }
   if (rows.empty()) return "";
-  return table({"balance pool", "common seeds", "bits per byte", "information, bits", "largest frequency", "penalty"},
-               rows);
+  std::vector<std::string> heads{"balance pool", "common seeds"};
+  for (const named_figure& what : compared_figures()) heads.push_back(what.name);
+  return table(heads, rows);
 }
 
 std::string domain_table(const std::vector<group>& groups, const std::vector<std::string>& domains) {
@@ -137,15 +134,13 @@ std::string domain_table(const std::vector<group>& groups, const std::vector<std
 std::string layer_table(const std::vector<group>& groups) {
   std::string rows;
   std::vector<std::string> heads{"balance pool"};
-  const std::size_t layers = groups.front().runs.front()->last().information.size();
+  const std::size_t layers = groups.front().runs.front()->last().counts.size();
   for (std::size_t l = 0; l < layers; ++l)
-    for (const char* what : {"information, bits", "largest frequency", "penalty"})
-      heads.push_back(text("layer %zu: %s", l + 1, what));
+    for (const named_figure& what : layer_figures(l)) heads.push_back(text("layer %zu: %s", l + 1, what.name));
   for (const group& g : groups) {
     std::string cells;
     for (std::size_t l = 0; l < layers; ++l)
-      for (const figure& what : {information_of(l), largest_frequency_of(l), penalty_of(l)})
-        cells += estimate_cell(estimate_of(g, what), 3);
+      for (const named_figure& what : layer_figures(l)) cells += estimate_cell(g, what);
     rows += row(g.pool, cells);
   }
   return table(heads, rows);
@@ -159,17 +154,13 @@ std::string rank_table(const std::vector<group>& groups) {
     if (alone) continue;
     const group* const one = find_group(groups, g.weight, g.pool, 1);
     rows += row(g.pool,
-                cell(std::to_string(g.ranks)) + cell(std::to_string(g.runs.size())) +
-                    estimate_cell(estimate_of(g, bits_per_byte), 4) +
-                    (one == nullptr ? cell("-", "no run on one rank")
-                     : one == &g    ? cell("reference")
-                                    : difference_cell(compare(g, *one, bits_per_byte), 4)) +
-                    estimate_cell(estimate_of(g, information), 3) +
+                cell(std::to_string(g.ranks)) + cell(std::to_string(g.runs.size())) + estimate_cell(g, bits_per_byte) +
+                    against_cell(g, one, "no run on one rank") + estimate_cell(g, information) +
                     cell(text("%.0f", estimate_of(g, [](const logged_run& r) { return r.tokens_per_second; }).mean)),
                 one == &g);
   }
   if (rows.empty()) return "";
-  return table({"balance pool", "ranks", "seeds", "bits per byte", "against one rank", "information, bits", "bytes/s"},
+  return table({"balance pool", "ranks", "seeds", bits_per_byte.name, "against one rank", information.name, "bytes/s"},
                rows);
 }
 

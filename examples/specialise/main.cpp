@@ -3,22 +3,16 @@
 // balance loss alone (Qiu et al. 2025, arXiv:2501.11873).
 #include "program.hpp"
 
-#include <cstdio>
-#include <exception>
+#include <command_line/parsed.hpp>
 
 int main(int count, char** arguments) {
   using namespace specialise;
-  try {
-    int status = 0;
-    const std::optional<options> chosen = parse_command_line(count, arguments, status);
+  return command_line::status_of("specialise", [&] {
+    const std::optional<options> chosen = parse_options(count, arguments);
     if (chosen)
       run_program(*chosen, true, [&](const settings& how, const text& data, const watcher& watch) {
         train(how, data, chosen->out(), chosen->ranks, watch);
       });
-    return status;
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "specialise: %s\n", error.what());
-    return 1;
-  }
+    return 0;
+  });
 }

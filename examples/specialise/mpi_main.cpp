@@ -3,18 +3,20 @@
 #include "program.hpp"
 #include "rank_training.hpp"
 
+#include <command_line/parsed.hpp>
 #include <headgate/communicators/mpi_ranks.hpp>
 
 int main(int count, char** arguments) {
   using namespace specialise;
-  int status = 0;
-  std::optional<options> chosen = parse_command_line(count, arguments, status);
-  if (!chosen) return status;
-  return hg::run_mpi_ranks(count, arguments, {.time_out = chosen->how.time_out}, [&](hg::mpi_rank& rank) {
-    chosen->ranks = rank.size();
-    chosen->ends_at_failure = true;
-    run_program(*chosen, rank.rank() == 0, [&](const settings& how, const text& data, const watcher& watch) {
-      train_rank(how, data, chosen->out(), rank, watch);
+  return command_line::status_of("specialise", [&] {
+    std::optional<options> chosen = parse_options(count, arguments);
+    if (!chosen) return 0;
+    return hg::run_mpi_ranks(count, arguments, {.time_out = chosen->how.time_out}, [&](hg::mpi_rank& rank) {
+      chosen->ranks = rank.size();
+      chosen->ends_at_failure = true;
+      run_program(*chosen, rank.rank() == 0, [&](const settings& how, const text& data, const watcher& watch) {
+        train_rank(how, data, chosen->out(), rank, watch);
+      });
     });
   });
 }

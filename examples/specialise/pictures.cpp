@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pictures.hpp"
 
+#include <drawing/chart.hpp>
 #include <drawing/svg.hpp>
 
 #include <algorithm>
@@ -15,7 +16,7 @@ namespace specialise {
 
 namespace {
 
-using drawing::label, drawing::text, drawing::width;
+using drawing::label, drawing::scale, drawing::text, drawing::value_grid, drawing::width;
 
 constexpr double left = 74, right = 112, top = 14, bottom = 46;  // margins hold axes and labels
 
@@ -25,32 +26,12 @@ std::size_t hue(std::size_t number) {
   return order[number % order.size()];
 }
 
-/// A linear scale from values to pixels.
-struct scale {
-  double low = 0, high = 1, from = 0, to = 1;
-
-  [[nodiscard]] double operator()(double value) const { return from + (to - from) * (value - low) / (high - low); }
-};
-
 /// Values of one line by step, with the half height of its band (0: none).
 struct curve {
   std::string name;
   std::size_t colour = 0;
   std::vector<double> x, y, half;
 };
-
-/// Horizontal lines at round numbers, labelled at `x0`.
-std::string value_grid(const scale& y, double x0, double x1, bool sign = false) {
-  const double step = drawing::round_step(1.7 * (y.high - y.low));  // five to eight lines
-  const int digits = static_cast<int>((std::max)(0.0, -std::floor(std::log10(step) + 1e-9)));
-  std::string s;
-  for (double at = std::ceil(y.low / step - 1e-9); at * step <= y.high + 1e-9 * step; ++at) {
-    const double value = at == 0 ? 0 : at * step;
-    s += text("<line x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\" class=\"grid\"/>\n", x0, x1, y(value), y(value));
-    s += label(x0 - 8, y(value) + 4, "tick end", text(sign && value != 0 ? "%+.*f" : "%.*f", digits, value));
-  }
-  return s;
-}
 
 std::string line_chart(const std::vector<curve>& curves, const char* title, const std::string& axis, bool around_zero) {
   constexpr double height = 320;
@@ -120,7 +101,7 @@ std::size_t colour_of(const std::vector<group>& groups, std::size_t number) {
 std::vector<std::int64_t> common_steps(const std::vector<const logged_run*>& runs) {
   std::map<std::int64_t, std::size_t> seen;
   for (const logged_run* run : runs)
-    for (const logged_validation& v : run->validations) ++seen[v.step];
+    for (const validation_record& v : run->validations) ++seen[v.step];
   std::vector<std::int64_t> steps;
   for (const auto& [step, count] : seen)
     if (count == runs.size()) steps.push_back(step);
@@ -129,8 +110,8 @@ std::vector<std::int64_t> common_steps(const std::vector<const logged_run*>& run
 
 figure bits_at(std::int64_t step) {
   return [step](const logged_run& run) {
-    for (const logged_validation& v : run.validations)
-      if (v.step == step) return v.bpb;
+    for (const validation_record& v : run.validations)
+      if (v.step == step) return v.bpb();
     return std::nan("");
   };
 }
@@ -172,19 +153,20 @@ std::string difference_curves(const std::vector<group>& groups, const group& ref
   return line_chart(curves, "Difference to the global pool by step", "bits per byte more than global", true);
 }
 
-panel panel_of(std::string title, figure what, int digits) {
-  return {.title = std::move(title),
-          .values = [what = std::move(what)](const group& g) { return values_of(g, what); },
-          .digits = digits};
+panel panel_of(const named_figure& what) {
+  return {.title = what.title, .values = [what](const group& g) { return values_of(g, what); }, .digits = what.digits};
 }
 
-panel panel_against_global(std::string title, const std::vector<group>& groups, figure what, int digits) {
-  const auto differences = [&groups, what = std::move(what)](const group& g) {
+panel panel_against_global(const std::vector<group>& groups, const named_figure& what) {
+  const auto differences = [&groups, what](const group& g) {
     const group* const global = global_of(groups, g);
     if (global == nullptr || g.pool == "global") return std::vector<seed_value>{};
     return differences_of(g, *global, what);
   };
-  return {.title = std::move(title), .values = differences, .digits = digits, .around_zero = true};
+  return {.title = what.title + std::string(" more than global, same seed"),
+          .values = differences,
+          .digits = what.digits,
+          .around_zero = true};
 }
 
 std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& panels, bool with_weights) {

@@ -25,8 +25,8 @@ struct panel {
 };
 
 /// A panel of the figure itself, and one of its differences to the global pool.
-[[nodiscard]] panel panel_of(std::string title, figure what, int digits);
-[[nodiscard]] panel panel_against_global(std::string title, const std::vector<group>& groups, figure what, int digits);
+[[nodiscard]] panel panel_of(const named_figure& what);
+[[nodiscard]] panel panel_against_global(const std::vector<group>& groups, const named_figure& what);
 
 /// `with_weights`: names and colours are of pools, the weight stands below.
 [[nodiscard]] std::string by_pool(const std::vector<group>& groups, const std::vector<panel>& panels,

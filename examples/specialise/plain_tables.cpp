@@ -36,44 +36,46 @@ std::string aligned(const rows_of_cells& rows) {
   return s;
 }
 
+std::string estimate_cell(const group& g, const named_figure& what) {
+  return with_interval(estimate_of(g, what), what.digits);
+}
+
 std::string by_pool_table(const std::vector<group>& groups) {
-  rows_of_cells rows{{"pool", "ranks", "seeds", "bits per byte", "deviation", "information", "largest frequency",
-                      "balance", "penalty"}};
+  rows_of_cells rows{{"pool", "ranks", "seeds", bits_per_byte.name, "deviation"}};
+  for (const named_figure& what : figures_of_use()) rows[0].push_back(what.name);
   for (const group& g : groups) {
     const estimate bits = estimate_of(g, bits_per_byte);
-    rows.push_back({g.pool, std::to_string(g.ranks), std::to_string(g.runs.size()), with_interval(bits, 4),
-                    bits.has_interval() ? text("%.4f", bits.deviation) : "-",
-                    with_interval(estimate_of(g, information), 3), with_interval(estimate_of(g, largest_frequency), 3),
-                    with_interval(estimate_of(g, balance), 3), with_interval(estimate_of(g, penalty), 3)});
+    rows.push_back({g.pool, std::to_string(g.ranks), std::to_string(g.runs.size()), estimate_cell(g, bits_per_byte),
+                    bits.has_interval() ? text("%.*f", bits_per_byte.digits, bits.deviation) : "-"});
+    for (const named_figure& what : figures_of_use()) rows.back().push_back(estimate_cell(g, what));
   }
   return aligned(rows);
 }
 
 std::string layer_table(const std::vector<group>& groups) {
   rows_of_cells rows{{"pool", "ranks"}};
-  const std::size_t layers = groups.front().runs.front()->last().information.size();
+  const std::size_t layers = groups.front().runs.front()->last().counts.size();
   for (std::size_t l = 0; l < layers; ++l)
-    for (const char* what : {"information", "frequency", "penalty"}) rows[0].push_back(text("%s %zu", what, l + 1));
+    for (const named_figure& what : layer_figures(l)) rows[0].push_back(text("%s %zu", what.name, l + 1));
   for (const group& g : groups) {
     rows.push_back({g.pool, std::to_string(g.ranks)});
     for (std::size_t l = 0; l < layers; ++l)
-      for (const figure& what : {information_of(l), largest_frequency_of(l), penalty_of(l)})
-        rows.back().push_back(with_interval(estimate_of(g, what), 3));
+      for (const named_figure& what : layer_figures(l)) rows.back().push_back(estimate_cell(g, what));
   }
   return aligned(rows);
 }
 
 /// The loss by weight of the balance loss, each pool against the global one of the same weight.
 std::string weight_table(const std::vector<group>& groups) {
-  rows_of_cells rows{
-      {"weight", "pool", "seeds", "bits per byte", "against global", "information", "balance", "penalty"}};
+  const std::vector<named_figure> more{information, balance, penalty};
+  rows_of_cells rows{{"weight", "pool", "seeds", bits_per_byte.name, "against global"}};
+  for (const named_figure& what : more) rows[0].push_back(what.name);
   for (const group& g : groups) {
     const group* const global = global_of(groups, g);
     const auto bits = global == nullptr || global == &g ? std::nullopt : compare(g, *global, bits_per_byte);
-    rows.push_back(
-        {text("%g", g.weight), g.pool, std::to_string(g.runs.size()), with_interval(estimate_of(g, bits_per_byte), 4),
-         bits ? with_interval(bits->difference, 4, true) : "-", with_interval(estimate_of(g, information), 3),
-         with_interval(estimate_of(g, balance), 3), with_interval(estimate_of(g, penalty), 3)});
+    rows.push_back({text("%g", g.weight), g.pool, std::to_string(g.runs.size()), estimate_cell(g, bits_per_byte),
+                    bits ? with_interval(bits->difference, bits_per_byte.digits, true) : "-"});
+    for (const named_figure& what : more) rows.back().push_back(estimate_cell(g, what));
   }
   return aligned(rows);
 }
@@ -86,15 +88,13 @@ std::string comparisons(const std::vector<group>& groups, const std::string& tit
     const group* const reference = reference_of(g);
     if (reference == nullptr || reference == &g) continue;
     const std::string name = g.pool + ", " + counted(static_cast<std::size_t>(g.ranks), "rank");
-    const auto bits = compare(g, *reference, bits_per_byte);
-    if (!bits) {
+    if (!compare(g, *reference, bits_per_byte)) {
       found += name + ": no seed in common\n";
       continue;
     }
-    found += name + "\n  bits per byte      " + sentence_of(*bits, 4) +  //
-             "\n  information        " + sentence_of(*compare(g, *reference, information), 3) +
-             "\n  largest frequency  " + sentence_of(*compare(g, *reference, largest_frequency), 3) +
-             "\n  penalty            " + sentence_of(*compare(g, *reference, penalty), 3) + "\n";
+    found += name + "\n";
+    for (const named_figure& what : compared_figures())
+      found += text("  %-17s  ", what.name) + sentence_of(*compare(g, *reference, what), what.digits) + "\n";
   }
   return found.empty() ? "" : "\n" + title + "\n" + found;
 }

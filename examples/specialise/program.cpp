@@ -5,6 +5,7 @@
 #include "report.hpp"
 #include "terminal.hpp"
 
+#include <command_line/parsed.hpp>
 #include <headgate/core/error.hpp>
 
 #include <CLI/CLI.hpp>
@@ -19,25 +20,29 @@ namespace {
 
 /// "1-3,7": 1, 2, 3, 7.
 std::vector<std::uint64_t> parse_seeds(const std::string& list) {
+  constexpr std::size_t most_digits = 9;
+  constexpr std::uint64_t most_seeds = 1000;  // of one range: more is a slip of the finger
   std::vector<std::uint64_t> seeds;
-  const auto bad = [&] { hg::refuse("--seeds is '", list, "', expected numbers and ranges such as 1-3,7"); };
+  const auto bad = [&](const auto&... why) { hg::refuse("--seeds is '", list, "', ", why...); };
+  const auto malformed = [&] { bad("expected numbers and ranges such as 1-3,7"); };
   std::size_t at = 0;
   const auto number = [&] {
-    std::uint64_t value = 0;
     const std::size_t begin = at;
-    for (; at < list.size() && list[at] >= '0' && list[at] <= '9' && at - begin < 9; ++at)
-      value = 10 * value + static_cast<std::uint64_t>(list[at] - '0');
-    if (at == begin) bad();
-    return value;
+    while (at < list.size() && list[at] >= '0' && list[at] <= '9') ++at;
+    if (at == begin) malformed();
+    if (at - begin > most_digits) bad("a seed has ", at - begin, " digits, at most ", most_digits, " are taken");
+    return std::uint64_t{std::stoul(list.substr(begin, at - begin))};
   };
   while (true) {
     const std::uint64_t first = number();
     std::uint64_t last = first;
     if (at < list.size() && list[at] == '-') ++at, last = number();
-    if (last < first || last - first > 1000) bad();
+    if (last < first) bad("the range ", first, "-", last, " ends before it begins");
+    if (last - first >= most_seeds)
+      bad("the range ", first, "-", last, " has ", last - first + 1, " seeds, at most ", most_seeds, " are taken");
     for (std::uint64_t seed = first; seed <= last; ++seed) seeds.push_back(seed);
     if (at == list.size()) return seeds;
-    if (list[at++] != ',') bad();
+    if (list[at++] != ',') malformed();
   }
 }
 
@@ -63,7 +68,7 @@ std::vector<settings> runs_of(const options& chosen) {
 
 }  // namespace
 
-std::optional<options> parse_command_line(int count, char** arguments, int& status) {
+std::optional<options> parse_options(int count, const char* const* arguments) {
   options chosen;
   settings& how = chosen.how;
   CLI::App app{"Trains a small mixture-of-experts language model on several domains, once for each balance pool."};
@@ -102,23 +107,10 @@ std::optional<options> parse_command_line(int count, char** arguments, int& stat
   CLI::App* const report =
       app.add_subcommand("report", "Only reads the runs of --out, writes report.html and prints the table");
   report->fallthrough();  // `report --out DIR`
-  try {
-    app.parse(count, arguments);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {
-      status = app.exit(error);
-    } else {
-      std::fprintf(stderr, "specialise: %s\n", error.what());
-      status = 1;
-    }
-    return std::nullopt;
-  }
+  if (!command_line::parsed(app, count, arguments)) return std::nullopt;
   chosen.only_report = report->parsed();
-  if (chosen.outs.size() > 1 && !chosen.only_report) {
-    std::fprintf(stderr, "specialise: there are %zu --out, runs are written to 1\n", chosen.outs.size());
-    status = 1;
-    return std::nullopt;
-  }
+  if (chosen.outs.size() > 1 && !chosen.only_report)
+    hg::refuse("there are ", chosen.outs.size(), " --out, runs are written to 1");
   return chosen;
 }
 

@@ -25,8 +25,8 @@ struct options {
   [[nodiscard]] const std::string& out() const { return outs.front(); }
 };
 
-/// The command line. Nothing, and the program's status, if there is nothing to do after it (--help, a mistake).
-[[nodiscard]] std::optional<options> parse_command_line(int count, char** arguments, int& status);
+/// Nothing if help was asked for, which is then printed. Every fault is a std::exception of one sentence.
+[[nodiscard]] std::optional<options> parse_options(int count, const char* const* arguments);
 
 /// Trains every seed on every pool by `train_one(settings, text, watcher)` and writes the report. Only the rank that leads
 /// prints and writes it. A run that fails does not keep those behind it from theirs; at the end a std::runtime_error names it.

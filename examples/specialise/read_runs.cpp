@@ -57,33 +57,60 @@ void read_settings(const json& said, logged_run& run) {
   for (const char* own : {"name", "pool", "pool_size", "seed", "ranks", "weight"}) run.settings.erase(own);
 }
 
-logged_validation read_validation(const json& said, const logged_run& run) {
+std::vector<index> count_list(const json& values, std::size_t count) {
+  if (!values.is_array() || values.size() != count)
+    refuse_run("a row of counts has ", values.size(), " entries, expected ", count);
+  for (const json& value : values)
+    if (!value.is_number_integer() || value < 0) refuse_run("a count is ", value.dump(), ", expected a whole number");
+  return values.get<std::vector<index>>();
+}
+
+/// Logs hold 6 digits at least; a figure that is another one differs by more.
+void agree(double logged, double computed, const char* what, const char* given_by) {
+  if (std::abs(logged - computed) > 1e-5 * (1 + std::abs(computed)))
+    refuse_run(what, " is ", logged, ", ", given_by, " ", computed);
+}
+
+validation_record read_validation(const json& said, const logged_run& run) {
   const auto domains = run.domains.size(), layers = static_cast<std::size_t>(run.layers);
-  logged_validation v;
+  validation_record v;
   said.at("step").get_to(v.step);
-  v.bpb = finite(said.at("bpb"), "bpb");
+  const double bpb = finite(said.at("bpb"), "bpb");
   v.bpb_by_domain = finite_list(said.at("bpb_by_domain"), "bpb_by_domain", domains);
-  v.information = finite_list(said.at("information"), "information", layers);
-  v.largest_frequency = finite_list(said.at("largest_frequency"), "largest_frequency", layers);
+  const auto information = finite_list(said.at("information"), "information", layers);
+  const auto largest_frequency = finite_list(said.at("largest_frequency"), "largest_frequency", layers);
   const json& counts = said.at("counts");
   if (counts.size() != layers) refuse_run("counts has ", counts.size(), " layers, expected ", layers);
   for (const json& layer : counts) {
     if (layer.size() != domains) refuse_run("counts has ", layer.size(), " domains, expected ", domains);
     domain_counts& of_layer = v.counts.emplace_back();
-    for (const json& row : layer)
-      of_layer.push_back(finite_list(row, "a row of counts", static_cast<std::size_t>(run.experts)));
+    for (const json& row : layer) of_layer.push_back(count_list(row, static_cast<std::size_t>(run.experts)));
+  }
+  agree(bpb, v.bpb(), "bpb", "bpb_by_domain gives");
+  for (std::size_t l = 0; l < layers; ++l) {
+    agree(information[l], information_of(v.counts[l]), "information", "counts give");
+    agree(largest_frequency[l], largest_frequency_of(v.counts[l]), "largest_frequency", "counts give");
   }
   return v;
 }
 
 struct logged_step {
-  std::vector<double> balance, micro_balance;  // (layers)
+  step_record record;
   double tokens_per_second = 0;
 };
 
+logged_step read_step(const json& said, const logged_run& run) {
+  const auto layers = static_cast<std::size_t>(run.layers);
+  return {{.step = said.at("step").get<index>(),
+           .train_bpb = finite(said.at("train_bpb"), "train_bpb"),
+           .balance = finite_list(said.at("balance"), "balance", layers),
+           .micro_balance = finite_list(said.at("micro_balance"), "micro_balance", layers)},
+          finite(said.at("tokens_per_second"), "tokens_per_second")};
+}
+
 /// Means over the steps; the balance over the last tenth, because one batch of it is noisy.
-void summarise(const std::map<std::int64_t, logged_step>& steps, logged_run& run) {
-  const auto is_late = [&](std::int64_t step) { return step * 10 > run.steps * 9 || step == steps.rbegin()->first; };
+void summarise(const std::map<index, logged_step>& steps, logged_run& run) {
+  const auto is_late = [&](index step) { return step * 10 > run.steps * 9 || step == steps.rbegin()->first; };
   double late = 0;
   for (const auto& [step, logged] : steps) late += is_late(step) ? 1 : 0;
   run.balance.assign(static_cast<std::size_t>(run.layers), late > 0 ? 0 : std::nan(""));
@@ -91,8 +118,8 @@ void summarise(const std::map<std::int64_t, logged_step>& steps, logged_run& run
   for (const auto& [step, logged] : steps) {
     run.tokens_per_second += logged.tokens_per_second / static_cast<double>(steps.size());
     for (std::size_t l = 0; is_late(step) && l < run.balance.size(); ++l) {
-      run.balance[l] += logged.balance[l] / late;
-      run.micro_balance[l] += logged.micro_balance[l] / late;
+      run.balance[l] += logged.record.balance[l] / late;
+      run.micro_balance[l] += logged.record.micro_balance[l] / late;
     }
   }
 }
@@ -139,8 +166,8 @@ void keep_one_kind(run_folder& folder) {
 
 logged_run parse_run(const std::string& text) {
   logged_run run;
-  std::map<std::int64_t, logged_step> steps;
-  std::map<std::int64_t, logged_validation> validations;
+  std::map<index, logged_step> steps;
+  std::map<index, validation_record> validations;
   bool begun = false, done = false;
   std::string refusal;
   std::istringstream lines(text);
@@ -155,15 +182,11 @@ logged_run parse_run(const std::string& text) {
       } else if (!begun) {
         refuse_run("the first line is not of a run");
       } else if (said.contains("validation")) {
-        logged_validation v = read_validation(said.at("validation"), run);
+        validation_record v = read_validation(said.at("validation"), run);
         validations.insert_or_assign(v.step, std::move(v));
       } else if (said.contains("step")) {
-        const auto layers = static_cast<std::size_t>(run.layers);
-        steps.insert_or_assign(
-            said.at("step").get<std::int64_t>(),
-            logged_step{.balance = finite_list(said.at("balance"), "balance", layers),
-                        .micro_balance = finite_list(said.at("micro_balance"), "micro_balance", layers),
-                        .tokens_per_second = finite(said.at("tokens_per_second"), "tokens_per_second")});
+        logged_step s = read_step(said, run);
+        steps.insert_or_assign(s.record.step, std::move(s));
       } else if (said.contains("refused")) {
         said.at("refused").get_to(refusal);
       } else if (said.contains("done")) {

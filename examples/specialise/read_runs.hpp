@@ -2,6 +2,8 @@
 // What the runs of a folder wrote down: OUT/<name>.jsonl, read back.
 #pragma once
 
+#include "records.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
@@ -10,18 +12,6 @@
 #include <vector>
 
 namespace specialise {
-
-/// The assignments of the validation text in one layer, (domains x experts).
-using domain_counts = std::vector<std::vector<double>>;
-
-struct logged_validation {
-  std::int64_t step = 0;
-  double bpb = 0;                         // bits per byte, all domains
-  std::vector<double> bpb_by_domain;      // (domains)
-  std::vector<double> information;        // (layers), bits between domain and expert
-  std::vector<double> largest_frequency;  // (layers), the largest share of a domain's assignments that one expert has
-  std::vector<domain_counts> counts;      // (layers)
-};
 
 /// A finished run.
 struct logged_run {
@@ -34,7 +24,7 @@ struct logged_run {
   std::vector<std::string> domains;
   std::int64_t layers = 0, experts = 0, k = 0, steps = 0;
   nlohmann::ordered_json settings;             // all that the run said of itself but for the six above
-  std::vector<logged_validation> validations;  // by step, the last one of the last step
+  std::vector<validation_record> validations;  // by step, the last one of the last step
   // Unweighted balance loss of each layer, mean of the last tenth of the logged steps; 1 if even. Their difference is
   // experts x the sum over experts of the covariance of f and P over micro-batches: what a micro-batch loss asks for
   // experts that differ from one micro-batch to the next.
@@ -44,7 +34,7 @@ struct logged_run {
   double seconds = 0;
   std::string weights_checksum;
 
-  [[nodiscard]] const logged_validation& last() const { return validations.back(); }
+  [[nodiscard]] const validation_record& last() const { return validations.back(); }
 };
 
 struct run_folder {
@@ -57,7 +47,8 @@ struct run_folder {
 /// replaces the first. Throws std::runtime_error if a folder cannot be read or holds no log at all.
 [[nodiscard]] run_folder read_runs(const std::vector<std::filesystem::path>& folders);
 
-/// One log, as the text of its file. Throws std::runtime_error with what is wrong with it.
+/// One log, as the text of its file. Throws std::runtime_error with what is wrong with it, also where a figure that a log
+/// repeats (bpb, information, largest_frequency) is not that of its bpb_by_domain and counts.
 [[nodiscard]] logged_run parse_run(const std::string& text);
 
 }  // namespace specialise

@@ -7,9 +7,13 @@
 
 namespace specialise {
 
-namespace {
+double validation_record::bpb() const {
+  double mean = 0;
+  for (const double bits : bpb_by_domain) mean += bits / static_cast<double>(bpb_by_domain.size());
+  return mean;
+}
 
-std::vector<std::vector<double>> shares_of(const std::vector<std::vector<index>>& counts) {
+std::vector<std::vector<double>> shares_of(const domain_counts& counts) {
   std::vector<std::vector<double>> shares;
   for (const std::vector<index>& row : counts) {
     const index total = std::accumulate(row.begin(), row.end(), index{0});
@@ -20,9 +24,7 @@ std::vector<std::vector<double>> shares_of(const std::vector<std::vector<index>>
   return shares;
 }
 
-}  // namespace
-
-double information_of(const std::vector<std::vector<index>>& counts) {
+double information_of(const domain_counts& counts) {
   const auto shares = shares_of(counts);
   const auto domains = static_cast<double>(shares.size());
   std::vector<double> mean(shares.front().size());
@@ -35,7 +37,7 @@ double information_of(const std::vector<std::vector<index>>& counts) {
   return bits;
 }
 
-double largest_frequency_of(const std::vector<std::vector<index>>& counts) {
+double largest_frequency_of(const domain_counts& counts) {
   double largest = 0;
   for (const auto& row : shares_of(counts)) largest = std::max(largest, *std::max_element(row.begin(), row.end()));
   return largest;

@@ -17,19 +17,26 @@ struct step_record {
   std::vector<double> micro_balance;
 };
 
+/// The assignments of the validation text in one layer, (domains x experts).
+using domain_counts = std::vector<std::vector<index>>;
+
+/// The other figures of a validation follow from these.
 struct validation_record {
   index step = 0;
-  double bpb = 0;  // mean of the domains
   std::vector<double> bpb_by_domain;
-  std::vector<double> information;        // bits of I(domain; expert), one a layer, the domains weighing the same
-  std::vector<double> largest_frequency;  // largest share of a domain's assignments, one a layer
-  std::vector<std::vector<std::vector<index>>> counts;  // [layer][domain][expert]
+  std::vector<domain_counts> counts;  // (layers)
+
+  /// Bits per byte, the domains weighing the same.
+  [[nodiscard]] double bpb() const;
 };
 
-/// Bits of I(domain; expert) of counts (domains x experts), the domains weighing the same.
-[[nodiscard]] double information_of(const std::vector<std::vector<index>>& counts);
+/// The share of each domain's assignments that each expert gets, (domains x experts); zeros for a domain without any.
+[[nodiscard]] std::vector<std::vector<double>> shares_of(const domain_counts& counts);
+
+/// Bits of I(domain; expert), the domains weighing the same.
+[[nodiscard]] double information_of(const domain_counts& counts);
 
 /// The largest share of a domain's assignments that one expert gets.
-[[nodiscard]] double largest_frequency_of(const std::vector<std::vector<index>>& counts);
+[[nodiscard]] double largest_frequency_of(const domain_counts& counts);
 
 }  // namespace specialise

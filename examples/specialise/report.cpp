@@ -38,7 +38,8 @@ std::string explanation(const logged_run& any) {
       "over "
       "seeds (Student's t). <i>Against global</i>: the mean of the differences to the global pool with the same seed. "
       "<i>Information</i>: between domain and expert, mean of the layers, at most %.2f bits. <i>Largest frequency</i>: "
-      "the largest share of a domain's assignments that one expert has, %.3f if even. <i>Balance loss</i>: over the "
+      "the largest share of a domain's assignments that one expert has, %.3f if even. <i>Balance</i>: the loss over "
+      "the "
       "whole step, unweighted, 1 if even; the last tenth of training. <i>Penalty</i>: how much more the loss would be "
       "if "
       "every micro-batch were counted by itself, which is what specialised experts would pay; some of it is chance, as "
@@ -50,14 +51,12 @@ std::string explanation(const logged_run& any) {
 
 std::string by_pool_section(const std::vector<group>& groups) {
   std::string s = "<h2>By pool</h2>\n<p>Each dot is a seed; the bars are means with their 95 % intervals.</p>\n";
-  const panel bits = panel_of("bits per byte", bits_per_byte, 4);
-  const panel difference = panel_against_global("bits per byte more than global, same seed", groups, bits_per_byte, 4);
+  const panel bits = panel_of(bits_per_byte);
+  const panel difference = panel_against_global(groups, bits_per_byte);
   const bool compares = std::ranges::any_of(groups, [&](const group& g) { return !difference.values(g).empty(); });
   s += compares ? by_pool(groups, {difference, bits}) : by_pool(groups, {bits});
-  s += by_pool(groups, {panel_of("information between domain and expert, bits", information, 3),
-                        panel_of("largest frequency", largest_frequency, 3)});
-  return s + by_pool(groups, {panel_of("balance loss of the step, 1 if even", balance, 3),
-                              panel_of("penalty of a micro-batch loss", penalty, 3)});
+  s += by_pool(groups, {panel_of(information), panel_of(largest_frequency)});
+  return s + by_pool(groups, {panel_of(balance), panel_of(penalty)});
 }
 
 std::string training_section(const std::vector<group>& groups) {
@@ -97,10 +96,7 @@ std::string weight_section(const std::vector<group>& groups) {
       "other sections are of the weight that most runs have.</p>\n" +
       pool_table(groups, true);
   if (two.empty()) return s;
-  return s + by_pool(two,
-                     {panel_of("bits per byte", bits_per_byte, 4),
-                      panel_of("information between domain and expert, bits", information, 3)},
-                     true);
+  return s + by_pool(two, {panel_of(bits_per_byte), panel_of(information)}, true);
 }
 
 std::string titled(const char* heading, const std::string& what) {

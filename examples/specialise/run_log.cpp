@@ -57,11 +57,16 @@ void run_log::write(const step_record& record, double tokens_per_second) {
 }
 
 void run_log::write(const validation_record& record) {
+  std::vector<double> information, largest_frequency;
+  for (const domain_counts& layer : record.counts) {
+    information.push_back(information_of(layer));
+    largest_frequency.push_back(largest_frequency_of(layer));
+  }
   write_line(json{{"validation", json{{"step", record.step},
-                                      {"bpb", record.bpb},
+                                      {"bpb", record.bpb()},
                                       {"bpb_by_domain", record.bpb_by_domain},
-                                      {"information", record.information},
-                                      {"largest_frequency", record.largest_frequency},
+                                      {"information", information},
+                                      {"largest_frequency", largest_frequency},
                                       {"counts", record.counts}}}}
                  .dump());
 }

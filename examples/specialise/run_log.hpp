@@ -14,7 +14,8 @@
 namespace specialise {
 
 /// Keeps other programs off a run for as long as it lives; a program that is killed keeps nobody off. Makes the log if there is
-/// none, as that is what it locks; where files cannot be locked it does nothing. Refuses a run that another program has (std::runtime_error).
+/// none, as that is what it locks; where files cannot be locked it does nothing. Refuses a run that another program has
+/// (std::runtime_error).
 class run_lock {
  public:
   explicit run_lock(const std::filesystem::path& log);

@@ -41,6 +41,8 @@ std::string run_name(const settings& how, index ranks) {
 
 namespace {
 
+constexpr double most_weight = 1e6;
+
 void check_share(double value, const char* name) {
   if (!(value >= 0 && value <= 1)) hg::refuse(name, " is ", value, ", it must be from 0 to 1");
 }
@@ -77,8 +79,9 @@ void check(const settings& how, index ranks) {
     hg::refuse("a pool of ", size, " micro-batches cannot be dealt to ", ranks, " ranks evenly");
   check_share(how.warmup, "warmup");
   for (const auto& [name, value] : {std::pair{"weight", how.weight}, {"router-z", how.router_z}})
-    if (!(value >= 0 && value < 1e6)) hg::refuse(name, " is ", value, ", it must be at least 0");
-  for (const auto& [name, value] : {std::pair{"rate", how.rate}, {"clip", how.clip}})
+    if (!(value >= 0 && value < most_weight))
+      hg::refuse(name, " is ", value, ", it must be at least 0 and below ", most_weight);
+  for (const auto& [name, value] : {std::pair{"rate", how.rate}, {"clip", how.clip}, {"time-out", how.time_out}})
     if (!(value > 0 && std::isfinite(value))) hg::refuse(name, " is ", value, ", it must be more than 0 and finite");
   if (!(how.weight_decay >= 0 && std::isfinite(how.weight_decay)))
     hg::refuse("weight-decay is ", how.weight_decay, ", it must be at least 0 and finite");

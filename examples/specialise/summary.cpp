@@ -26,26 +26,40 @@ std::string counted(std::size_t count, const char* what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-double bits_per_byte(const logged_run& run) { return run.last().bpb; }
+const named_figure bits_per_byte{"bits per byte", "bits per byte", 4,
+                                 [](const logged_run& run) { return run.last().bpb(); }};
 
-double information(const logged_run& run) { return mean_of(run.last().information); }
+const named_figure information{"information", "information between domain and expert, bits", 3,
+                               [](const logged_run& run) {
+                                 std::vector<double> of_layers;
+                                 for (const domain_counts& layer : run.last().counts)
+                                   of_layers.push_back(information_of(layer));
+                                 return mean_of(of_layers);
+                               }};
 
-double largest_frequency(const logged_run& run) { return *std::ranges::max_element(run.last().largest_frequency); }
+const named_figure largest_frequency{"largest frequency", "largest frequency", 3, [](const logged_run& run) {
+                                       double largest = 0;
+                                       for (const domain_counts& layer : run.last().counts)
+                                         largest = (std::max)(largest, largest_frequency_of(layer));
+                                       return largest;
+                                     }};
 
-double balance(const logged_run& run) { return mean_of(run.balance); }
+const named_figure balance{"balance", "balance loss of the step, 1 if even", 3,
+                           [](const logged_run& run) { return mean_of(run.balance); }};
 
-double penalty(const logged_run& run) { return mean_of(run.micro_balance) - mean_of(run.balance); }
+const named_figure penalty{"penalty", "penalty of a micro-batch loss", 3,
+                           [](const logged_run& run) { return mean_of(run.micro_balance) - mean_of(run.balance); }};
 
-figure information_of(std::size_t layer) {
-  return [layer](const logged_run& run) { return run.last().information[layer]; };
-}
+std::vector<named_figure> figures_of_use() { return {information, largest_frequency, balance, penalty}; }
 
-figure largest_frequency_of(std::size_t layer) {
-  return [layer](const logged_run& run) { return run.last().largest_frequency[layer]; };
-}
+std::vector<named_figure> compared_figures() { return {bits_per_byte, information, largest_frequency, penalty}; }
 
-figure penalty_of(std::size_t layer) {
-  return [layer](const logged_run& run) { return run.micro_balance[layer] - run.balance[layer]; };
+std::vector<named_figure> layer_figures(std::size_t layer) {
+  std::vector<named_figure> figures{information, largest_frequency, penalty};
+  figures[0].what = [layer](const logged_run& run) { return information_of(run.last().counts[layer]); };
+  figures[1].what = [layer](const logged_run& run) { return largest_frequency_of(run.last().counts[layer]); };
+  figures[2].what = [layer](const logged_run& run) { return run.micro_balance[layer] - run.balance[layer]; };
+  return figures;
 }
 
 std::vector<group> groups_of(const std::vector<logged_run>& runs) {

@@ -24,16 +24,30 @@ struct group {
 /// A figure of a finished run.
 using figure = std::function<double(const logged_run&)>;
 
-[[nodiscard]] double bits_per_byte(const logged_run& run);
-[[nodiscard]] double information(const logged_run& run);        // mean of the layers
-[[nodiscard]] double largest_frequency(const logged_run& run);  // of all layers
-[[nodiscard]] double balance(const logged_run& run);            // mean of the layers
-[[nodiscard]] double penalty(const logged_run& run);            // how much more a micro-batch loss asks for, likewise
+/// A figure as tables and pictures show it.
+struct named_figure {
+  const char* name;   // in tables
+  const char* title;  // of a picture
+  int digits;         // behind the point
+  figure what;
 
-// The same of one layer.
-[[nodiscard]] figure information_of(std::size_t layer);
-[[nodiscard]] figure largest_frequency_of(std::size_t layer);
-[[nodiscard]] figure penalty_of(std::size_t layer);
+  double operator()(const logged_run& run) const { return what(run); }
+};
+
+extern const named_figure bits_per_byte;
+extern const named_figure information;        // mean of the layers
+extern const named_figure largest_frequency;  // of all layers
+extern const named_figure balance;            // mean of the layers
+extern const named_figure penalty;            // how much more a micro-batch loss asks for, likewise
+
+/// All of them but bits per byte: how the experts are used.
+[[nodiscard]] std::vector<named_figure> figures_of_use();
+
+/// Those whose differences say something: the balance says how well its loss is kept, whatever the pool.
+[[nodiscard]] std::vector<named_figure> compared_figures();
+
+/// Those that one layer has by itself.
+[[nodiscard]] std::vector<named_figure> layer_figures(std::size_t layer);
 
 /// In the order of the runs. The groups point into `runs`.
 [[nodiscard]] std::vector<group> groups_of(const std::vector<logged_run>& runs);

@@ -15,7 +15,7 @@ std::string facts(const run_view& now) {
   if (now.last) length = std::snprintf(text, sizeof text, "  train %.4f bpb", now.last->train_bpb);
   if (now.validation)
     std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length), "  validation %.4f bpb",
-                  now.validation->bpb);
+                  now.validation->bpb());
   return text;
 }
 

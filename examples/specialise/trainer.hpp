@@ -6,6 +6,7 @@
 #include "deal.hpp"
 #include "domains.hpp"
 #include "model.hpp"
+#include "pooled_counts.hpp"
 #include "records.hpp"
 
 #include <headgate/concepts/communicator.hpp>
@@ -43,7 +44,7 @@ class trainer {
         micro_tokens_(how.micro * how.sizes.sequence),
         chunk_(std::min(how.chunk, deal_.local())),
         masks_(chunk_, micro_tokens_),
-        counts_(static_cast<std::size_t>(deal_.rows() * how.sizes.layers), hg::expert_counts(how.sizes.experts)) {
+        counts_(deal_.rows(), how.sizes.layers, how.sizes.experts) {
     adam_.weight_decay = how.weight_decay;
     adam_.beta2 = 0.99;
     adam_.decays = hg::decay_matrices;
@@ -67,9 +68,8 @@ class trainer {
     const hg::expert_counts* counts;
   };
   [[nodiscard]] routed_micro_batch routed(index i, index layer) const {
-    const auto row = static_cast<std::size_t>(deal_.row(i) * how_.sizes.layers + layer);
     return {&routing_of(chunks_[static_cast<std::size_t>(i / chunk_)], layer), i % chunk_ * micro_tokens_,
-            &counts_[row]};
+            &counts_(deal_.row(i), layer)};
   }
 
   /// One optimiser step. The record is filled if it is wanted.
@@ -88,7 +88,7 @@ class trainer {
     for (chunk& one : chunks_) {
       const auto balance = [&](index layer) {
         for (index j = 0; j < one.count; ++j)
-          used_[static_cast<std::size_t>(j)] = &counts(deal_.row(one.first + j), layer);
+          used_[static_cast<std::size_t>(j)] = &counts_(deal_.row(one.first + j), layer);
         return pooled_balance<float>{static_cast<float>(how_.weight) / micro_batches,
                                      {used_.data(), static_cast<std::size_t>(one.count)},
                                      &masks_};
@@ -124,15 +124,10 @@ class trainer {
       }
       communicator_.all_reduce(std::span(&nats, 1));
       record.bpb_by_domain.push_back(nats / static_cast<double>(all) / std::numbers::ln2);
-      record.bpb += record.bpb_by_domain.back() / static_cast<double>(data_.count());
       for (std::size_t l = 0; l < chosen.size(); ++l) {
         communicator_.all_reduce(chosen[l].counts());
         record.counts[l].emplace_back(chosen[l].counts().begin(), chosen[l].counts().end());
       }
-    }
-    for (const auto& layer : record.counts) {
-      record.information.push_back(information_of(layer));
-      record.largest_frequency.push_back(largest_frequency_of(layer));
     }
     return record;
   }
@@ -165,9 +160,6 @@ class trainer {
     model_.for_each_parameter(grads_, f);
   }
 
-  hg::expert_counts& counts(index row, index layer) {
-    return counts_[static_cast<std::size_t>(row * how_.sizes.layers + layer)];
-  }
   static const hg::routing<float>& routing_of(const chunk& one, index layer) {
     return one.tape.blocks[static_cast<std::size_t>(layer)].moe.routing;
   }
@@ -189,35 +181,23 @@ class trainer {
 
   /// Fills the counts of every pool from the forwards of this step.
   void pool_counts(index step) {
-    for (hg::expert_counts& each : counts_) each.reset();
+    counts_.reset();
     const bool shuffled = how_.pool.kind == pool_kind::shuffled;
     if (shuffled) deal_.start_draws(step);
     for (index b = 0; shuffled && b < how_.micro_batches(); ++b) {
       const std::span<const bool> drawn = deal_.draw(b);
       for (const chunk& one : chunks_)
         for (index l = 0; l < how_.sizes.layers; ++l)
-          counts(b, l).collect(routing_of(one, l), drawn.subspan(static_cast<std::size_t>(one.first * micro_tokens_),
-                                                                 static_cast<std::size_t>(one.count * micro_tokens_)));
+          counts_(b, l).collect(routing_of(one, l), drawn.subspan(static_cast<std::size_t>(one.first * micro_tokens_),
+                                                                  static_cast<std::size_t>(one.count * micro_tokens_)));
     }
     for (const chunk& one : chunks_)
       for (index j = 0; !shuffled && j < one.count; ++j)
         for (index l = 0; l < how_.sizes.layers; ++l)
-          counts(deal_.row(one.first + j), l).collect(routing_of(one, l), masks_(j, one.count));
+          counts_(deal_.row(one.first + j), l).collect(routing_of(one, l), masks_(j, one.count));
 
-    if (deal_.reduces() && communicator_.size() > 1) {  // in one operation
-      all_counts_.clear();
-      for (const hg::expert_counts& each : counts_)
-        all_counts_.insert(all_counts_.end(), each.counts().begin(), each.counts().end());
-      communicator_.all_reduce(std::span(all_counts_));
-      auto from = all_counts_.begin();
-      for (hg::expert_counts& each : counts_) {
-        std::copy_n(from, each.experts(), each.counts().begin());
-        from += each.experts();
-      }
-    }
-    if (how_.pool.kind == pool_kind::buffer)
-      for (index row = 1; row < deal_.rows(); ++row)
-        for (index l = 0; l < how_.sizes.layers; ++l) counts(row, l).merge(counts(row - 1, l));
+    if (deal_.reduces() && communicator_.size() > 1) counts_.all_reduce(communicator_);
+    if (how_.pool.kind == pool_kind::buffer) counts_.accumulate();
   }
 
   void sum_gradients() {
@@ -291,11 +271,10 @@ class trainer {
   index micro_tokens_;
   index chunk_;  // micro-batches in a full chunk
   micro_masks masks_;
-  std::vector<hg::expert_counts> counts_;  // (pools x layers)
+  pooled_counts counts_;
   std::vector<chunk> chunks_;
   typename model_type::workspace work_;
   std::vector<const hg::expert_counts*> used_;
-  std::vector<index> all_counts_;
   std::vector<float> flat_;
 };
 

@@ -3,11 +3,10 @@
 #include "../measure_rank.hpp"
 #include "../options.hpp"
 
+#include <command_line/parsed.hpp>
 #include <headgate/communicators/mpi_ranks.hpp>
 #include <headgate/core/error.hpp>
 
-#include <cstdio>
-#include <exception>
 #include <span>
 
 namespace scaling {
@@ -37,16 +36,12 @@ bool run(const setting& chosen, hg::mpi_rank& rank) {
 }  // namespace scaling
 
 int main(int count, char** arguments) {
-  std::optional<scaling::setting> chosen;
-  try {
-    chosen = scaling::parse_options(count, arguments);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "headgate_scaling_mpi: %s\n", error.what());
-    return 1;
-  }
-  if (!chosen) return 0;
-  bool good = true;
-  const int ended =
-      headgate::run_mpi_ranks(count, arguments, [&](headgate::mpi_rank& rank) { good = scaling::run(*chosen, rank); });
-  return good ? ended : 1;
+  return command_line::status_of("headgate_scaling_mpi", [&] {
+    const auto chosen = scaling::parse_options(count, arguments);
+    if (!chosen) return 0;
+    bool good = true;
+    const int ended = headgate::run_mpi_ranks(count, arguments,
+                                              [&](headgate::mpi_rank& rank) { good = scaling::run(*chosen, rank); });
+    return good ? ended : 1;
+  });
 }

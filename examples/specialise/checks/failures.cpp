@@ -43,6 +43,8 @@ void failures() {
   };
   refuses([](settings& s) { s.rate = std::nan(""); }, "rate is nan, it must be more than 0 and finite");
   refuses([](settings& s) { s.clip = 0; }, "clip is 0, it must be more than 0 and finite");
+  refuses([](settings& s) { s.time_out = -1; }, "time-out is -1, it must be more than 0 and finite");
+  refuses([](settings& s) { s.weight = 2e6; }, "weight is 2e+06, it must be at least 0 and below 1e+06");
   refuses([](settings& s) { s.weight_decay = -1; }, "weight-decay is -1, it must be at least 0 and finite");
   refuses([](settings& s) { s.validation_sequences = -1; },
           "validation-sequences is -1, it must be at least 1, or 0 for all");

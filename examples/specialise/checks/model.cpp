@@ -19,7 +19,7 @@ constexpr model_sizes tiny{.layers = 2, .experts = 4, .k = 2, .model = 5, .hidde
 
 std::vector<index> some_bytes(index count, index row) {
   std::vector<index> bytes;
-  for (index i = 0; i < count; ++i) bytes.push_back(static_cast<index>(vocabulary * hg::uniform({5, 0}, row, i)));
+  for (index i = 0; i < count; ++i) bytes.push_back(hg::uniform_index({5, 0}, row, i, vocabulary));
   return bytes;
 }
 

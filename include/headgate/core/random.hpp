@@ -116,6 +116,18 @@ struct random_stream {
   return detail::open_unit(detail::philox_bits(stream.seed, stream.step, place));
 }
 
+namespace detail {
+/// floor(u below) of a number of open_unit, at most below - 1: the largest u is 1 - 2^-53, and of below - below 2^-53 the
+/// nearest double is less than below, as for 2^k <= below <= 2^53 what is taken off is at least half of the step 2^(k - 52)
+/// between doubles there, and more than half unless below is 2^k, where doubles are twice as dense underneath.
+constexpr index index_below(double u, index below) { return static_cast<index>(u * static_cast<double>(below)); }
+}  // namespace detail
+
+/// One of 0, 1 ... below - 1, each with probability 1 / below to 2^-52, for `below` from 1 to 2^53.
+[[nodiscard]] constexpr index uniform_index(const random_stream& stream, index row, index column, index below) {
+  return detail::index_below(uniform(stream, row, column), below);
+}
+
 /// Standard normal, |value| < 8.3.
 [[nodiscard]] inline double normal(const random_stream& stream, index row, index column) {
   return detail::normal_quantile(uniform(stream, row, column));

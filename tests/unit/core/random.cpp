@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <set>
+#include <vector>
 
 namespace hg = headgate;
 
@@ -148,6 +149,34 @@ TEST_CASE("uniform numbers are uniform in every direction", "[core][random]") {
 TEST_CASE("uniform numbers exclude 0 and 1", "[core][random]") {
   STATIC_REQUIRE(hg::detail::open_unit(0) == 0x1p-53);
   STATIC_REQUIRE(hg::detail::open_unit(~std::uint64_t{0}) == 1 - 0x1p-53);
+}
+
+TEST_CASE("uniform_index gives every number below the bound and none at it", "[core][random]") {
+  const hg::random_stream stream{31, 4};
+  for (const hg::index below : {1, 2, 3, 7, 10}) {
+    std::vector<int> seen(static_cast<std::size_t>(below));
+    constexpr int draws = 20000;
+    for (hg::index i = 0; i < draws; ++i) {
+      const hg::index number = hg::uniform_index(stream, below, i, below);
+      REQUIRE(number >= 0);
+      REQUIRE(number < below);
+      REQUIRE(number == static_cast<hg::index>(std::floor(hg::uniform(stream, below, i) * static_cast<double>(below))));
+      ++seen[static_cast<std::size_t>(number)];
+    }
+    const double expected = draws / static_cast<double>(below);
+    for (const int count : seen) CHECK(std::abs(count - expected) < 5 * std::sqrt(expected) + 1e-9);
+  }
+  // The largest and the smallest number that there is, with bounds around every power of two and in between.
+  constexpr double largest = hg::detail::open_unit(~std::uint64_t{0}), smallest = hg::detail::open_unit(0);
+  constexpr hg::index last = hg::index{1} << 53;
+  for (int power = 0; power <= 53; ++power)
+    for (const hg::index off : {-3, -2, -1, 0, 1, 2, 3})
+      for (const hg::index scale : {4, 5, 6, 7}) {
+        const hg::index below = (hg::index{1} << power) / 4 * scale + off;
+        if (below < 1 || below > last) continue;
+        CHECK(hg::detail::index_below(largest, below) == below - 1);
+        if (below < last) CHECK(hg::detail::index_below(smallest, below) == 0);
+      }
 }
 
 TEST_CASE("normal and Gumbel numbers have their moments", "[core][random]") {
