@@ -20,10 +20,11 @@ inline namespace HEADGATE_ABI {
 ///
 ///   importance_i = sum_t G_ti,   probability_i = sum_t p_ti      (experts), over the tokens that count
 ///
-/// `collect` after each forward, over ranks with the communicator; when all micro-batches of the step are collected, each
-/// takes the loss with `.sums` and the same mask; `reset` after the optimizer's step. One object for each layer. The mean of such losses over
-/// the micro-batches (and ranks), and of their gradients, is that of the batch of all tokens, whatever their sizes: up to
-/// rounding, since it sums in another order. Ranks equal accumulation steps to the last bit. In double.
+/// `collect` after each forward, over ranks with the communicator; when all micro-batches of the step are collected,
+/// each takes the loss with `.sums` and the same mask; `reset` after the optimizer's step. One object for each layer.
+/// The mean of such losses over the micro-batches (and ranks), and of their gradients, is that of the batch of all
+/// tokens, whatever their sizes: up to rounding, since it sums in another order. Ranks equal accumulation steps to the
+/// last bit. In double.
 template <class T>
 class batch_sums {
  public:

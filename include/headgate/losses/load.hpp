@@ -56,12 +56,12 @@ boundary find_boundary(const T* z, index n, index k, T* sorted) {
 ///   load_i = sum_t Phi((clean_ti - threshold_ti) / scale_ti),   L = CV(load)^2
 ///
 /// clean are the logits before the noise, scale is the noise's standard deviation, and threshold is the k-th largest of
-/// the other experts' noisy logits, k being the number of experts that the token chose, before `random_second` drops some:
-/// the gate is taken to choose the k largest. All three get a gradient, the threshold in `logits`. Where nothing can change the choice (no noise, all
-/// experts or none chosen) the load is the count of the tokens, without a gradient. An expert that is switched off for a
-/// token (logit -inf) has no load by it and gets no gradient. 0 for equal loads and where there is none; E - 1 if one
-/// expert has it all (E with `variance_of::sample`). The paper's language models train with the
-/// weight 0.1.
+/// the other experts' noisy logits, k being the number of experts that the token chose, before `random_second` drops
+/// some: the gate is taken to choose the k largest. All three get a gradient, the threshold in `logits`. Where nothing
+/// can change the choice (no noise, all experts or none chosen) the load is the count of the tokens, without a
+/// gradient. An expert that is switched off for a token (logit -inf) has no load by it and gets no gradient. 0 for
+/// equal loads and where there is none; E - 1 if one expert has it all (E with `variance_of::sample`). The paper's
+/// language models train with the weight 0.1.
 template <class T>
 struct load_balance {
   static constexpr const char* name = "load_balance";

@@ -40,10 +40,11 @@ inline namespace HEADGATE_ABI {
 /// its own text. That is not causal: not for a decoder that generates. On several ranks each lets the experts choose
 /// among its own tokens.
 ///
-/// Ties go to the lower token, and a token's assignments come by ascending expert, so that none is its first choice. No balance loss is needed. Tokens
-/// that do not count are never chosen and not counted for c: those of `steering::mask`, and those all of whose logits
-/// are -infinity. An expert is never given a token it is off for; it may then find fewer than c. Steering can switch
-/// experts and tokens off, no more. Selection carries no gradient; `Score` and `Weigh` are those of `gate`.
+/// Ties go to the lower token, and a token's assignments come by ascending expert, so that none is its first choice. No
+/// balance loss is needed. Tokens that do not count are never chosen and not counted for c: those of `steering::mask`,
+/// and those all of whose logits are -infinity. An expert is never given a token it is off for; it may then find fewer
+/// than c. Steering can switch experts and tokens off, no more. Selection carries no gradient; `Score` and `Weigh` are
+/// those of `gate`.
 template <class Head, class Score = softmax, class Weigh = raw>
 struct expert_choice {
   static_assert(
