@@ -46,8 +46,8 @@ inline namespace HEADGATE_ABI {
 /// hold a part of the step: do not go on with them. What is refused before the experts' rows are on their way back (x, the
 /// shape of y or dx, a logit, a loss, by an expert) ends the pass of all ranks, and y and dx are unchanged on all. What
 /// comes later, a shared expert or a gate's `backward` that throws, the others hear of in their next operation: they may
-/// have returned, with the right y or dx. Over MPI without `agreement` they may have so in all of a backward, and in a
-/// forward once the rows travel, unless their rows go through that rank.
+/// have returned, with the right y or dx. Over MPI without `agreement` only what a forward refuses before the rows travel is
+/// sure to end the pass of all.
 ///
 /// Allocates nothing after a first pass of a size, unless more rows or slots come than ever before.
 template <class Gate, class Expert, class Shared = no_shared_expert>
