@@ -24,13 +24,17 @@ struct outcome {
 
 template <hg::communicator Ranks>
 outcome train(Ranks& ranks) {
-  // Every rank makes the same layer and the same batch, and works on every size()-th micro-batch.
+  // Every rank makes the same layer and the same batch, and works on every size()-th micro-batch: on as many as the others,
+  // because operations are for all ranks; where the last round has fewer micro-batches than ranks, some get one without tokens.
   hg::layer layer{hg::softmax_topk_gate<float>{.head = {.model = model, .experts = experts}, .select = {.k = 2}},
                   hg::swiglu_expert<float>{.model = model, .hidden = 32}, /*seed=*/3};
   std::mt19937_64 random(4);
   std::vector<hg::matrix<float>> x, mine;
   for (hg::index m = 0; m < micro_batches; ++m) x.push_back(hg::randn<float>(tokens, model, random));
-  for (hg::index m = ranks.rank(); m < micro_batches; m += ranks.size()) mine.push_back(x[std::size_t(m)]);
+  for (hg::index m = 0; m < micro_batches; m += ranks.size()) {
+    const hg::index which = m + ranks.rank();
+    mine.push_back(which < micro_batches ? x[std::size_t(which)] : hg::matrix<float>(0, model));
+  }
 
   std::vector<decltype(layer)::tape> tapes(mine.size());
   std::vector<hg::matrix<float>> y(mine.size());
@@ -48,7 +52,7 @@ outcome train(Ranks& ranks) {
 
     layer.set_zero(grads);
     loss = 0;  // the mean over micro-batches; the gradient is of their sum
-    for (std::size_t m = 0; m < mine.size(); ++m) {
+    for (std::size_t m = 0; m < mine.size() && mine[m].rows() > 0; ++m) {
       const auto [error, dy] = hg::mean_squared_error<float>(y[m], mine[m]);
       layer.backward(mine[m], dy, tapes[m], dx, grads, hg::global_balance<float>{.weight = 0.1F, .counts = &counts});
       loss += error / micro_batches;
@@ -69,7 +73,7 @@ outcome train(Ranks& ranks) {
 
 int main() {
   float alone = 0;
-  for (const hg::index size : {1, 2, 4}) {
+  for (const hg::index size : {1, 2, 3, 4}) {
     outcome result;
     hg::traffic sent;
     hg::run_thread_ranks(size, {.time_out = 300}, [&](hg::thread_rank& rank) {

@@ -26,7 +26,9 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// `layer`, each of whose experts lies on the rank that the placement says. Each rank passes tokens of its own, and gets the
-/// rows that a `layer` on one rank gives it, to the last bit, for any number of ranks and any placement (promise 3):
+/// rows that a `layer` on one rank gives it for the same routing, to the last bit, for any number of ranks and any placement
+/// (promise 3). Routing is that of the rank's own batch: a gate that decides by token routes as on one rank, one that looks at
+/// the batch (`expert_choice_gate`, in training `sinkhorn`) as for a batch of this rank's tokens alone.
 ///
 ///   y_t = [shared(x_t) +] sum over the experts e that the gate picks for token t of weight_te * expert_e(x_t)
 ///
@@ -40,9 +42,14 @@ inline namespace HEADGATE_ABI {
 /// options. A capacity limits what each rank's own batch sends to an expert, and noise and dropout are those of the rank's
 /// tape: give each rank a stream of its own (`tape.random = {seed + rank}`).
 ///
-/// A rank that refuses tells the others, which get a `communicator_error` that names it; y and dx are then unchanged on all of
-/// them, and the group is broken; `grads` may hold a part of the step: do not go on with them. Allocates nothing after a first
-/// pass of a size, unless more rows or slots come than ever before.
+/// A rank that refuses tells the others, which get a `communicator_error` that names it, and the group is broken; `grads` may
+/// hold a part of the step: do not go on with them. What is refused before the experts' rows are on their way back (x, the
+/// shape of y or dx, a logit, a loss, by an expert) ends the pass of all ranks, and y and dx are unchanged on all. What
+/// comes later, a shared expert or a gate's `backward` that throws, the others hear of in their next operation: they may
+/// have returned, with the right y or dx. Over MPI without `agreement` only what a forward refuses before the rows travel is
+/// sure to end the pass of all.
+///
+/// Allocates nothing after a first pass of a size, unless more rows or slots come than ever before.
 template <class Gate, class Expert, class Shared = no_shared_expert>
 class expert_parallel_layer
     : public layer_core<Gate, Expert, Shared, expert_parallel_parameters<Gate, Expert, Shared>> {

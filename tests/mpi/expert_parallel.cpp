@@ -9,6 +9,7 @@
 
 #include "support/expert_parallel_backward.hpp"
 #include "support/expert_parallel_failures.hpp"
+#include "support/expert_parallel_late_refusals.hpp"
 
 using namespace headgate_test;
 
@@ -60,5 +61,30 @@ TEST_CASE("a process that refuses ends the pass of all", "[mpi][expert_parallel]
     }
     hg::mpi_rank rank(MPI_COMM_WORLD, {.time_out = 20});
     CHECK(check_backward_fails(rank, plain, bad) == "");
+  }
+}
+
+TEST_CASE("without agreement, too, a process that refuses its tokens ends the forward of all",
+          "[mpi][expert_parallel]") {
+  hg::mpi_rank rank(MPI_COMM_WORLD, {.time_out = 20, .agreement = false});
+  const hg::index bad = rank.size() - 1;
+  auto part = part_of(plain, {plain.experts(), rank.size()}, rank.rank());
+  decltype(part)::tape tape;
+  const auto x = random_matrix<double>(3, rank.rank() == bad ? 5 : 6, {1});
+  hg::matrix<double> y;
+  const std::string said = failure_of([&] { part.forward(rank, x, y, tape); });
+  CHECK_THAT(said, contains("expert_parallel_layer::forward: x has 5 columns"));
+  CHECK(y.size() == 0);
+}
+
+TEST_CASE("a process that refuses once the experts' rows are back is heard of in the others' next operation",
+          "[mpi][expert_parallel]") {
+  for (hg::index bad = 0; bad < hg::mpi_rank().size(); ++bad) {
+    {
+      hg::mpi_rank rank(MPI_COMM_WORLD, {.time_out = 20});
+      CHECK(check_late_forward(rank, bad) == "");
+    }
+    hg::mpi_rank rank(MPI_COMM_WORLD, {.time_out = 20});
+    CHECK(check_late_backward(rank, bad) == "");
   }
 }

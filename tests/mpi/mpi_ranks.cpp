@@ -98,3 +98,13 @@ TEST_CASE("mpi_rank refuses a time-out that is none", "[communicators][mpi_ranks
   CHECK(error_of([] { hg::mpi_rank rank(MPI_COMM_WORLD, {.time_out = -1}); }) ==
         "refused mpi_rank: time_out is -1, it must be above 0");
 }
+
+TEST_CASE("mpi_rank refuses ranks of which some compare their calls and some do not", "[communicators][mpi_ranks]") {
+  int me = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &me);
+  if (world_size() == 1) return;
+  CHECK(error_of([&] { hg::mpi_rank rank(MPI_COMM_WORLD, {.agreement = me != 1}); }) ==
+        "refused mpi_rank: agreement is true on rank 0 and false on rank 1, it must be the same on all ranks");
+  hg::mpi_rank rank(MPI_COMM_WORLD);  // nothing is left of it
+  CHECK(headgate_test::reduces<float>(rank, 5));
+}

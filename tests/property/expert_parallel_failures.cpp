@@ -4,6 +4,7 @@
 #include <headgate/gates/named.hpp>
 
 #include "support/expert_parallel_failures.hpp"
+#include "support/expert_parallel_late_refusals.hpp"
 #include "support/on_threads.hpp"
 
 #include <limits>
@@ -34,4 +35,12 @@ TEST_CASE("a rank that refuses its tokens ends the forward of all, before y is w
 TEST_CASE("a rank whose loss refuses ends the backward of all, before dx is written", "[expert_parallel][misuse]") {
   for (hg::index bad = 0; bad < 3; ++bad)
     CHECK(on_threads(3, [&](auto& rank) { return check_backward_fails(rank, plain, bad); }) == "");
+}
+
+TEST_CASE("a rank that refuses once the experts' rows are back is heard of in the others' next operation",
+          "[expert_parallel][misuse]") {
+  for (hg::index bad = 0; bad < 3; ++bad) {
+    CHECK(on_threads(3, [&](auto& rank) { return check_late_forward(rank, bad); }) == "");
+    CHECK(on_threads(3, [&](auto& rank) { return check_late_backward(rank, bad); }) == "");
+  }
 }

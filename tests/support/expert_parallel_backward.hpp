@@ -100,12 +100,15 @@ std::string check_differences(Communicator& ranks, const Layer& whole) {
   const auto dy = random_matrix<T>(x.rows(), whole.outputs(), {62, static_cast<std::uint64_t>(me)});
   hg::matrix<T> y, dx;
   typename part_type::tape tape;
+  const hg::random_stream random{62 + static_cast<std::uint64_t>(me)};  // of dropout
+  tape.random = random;
   auto grads = part.zero_gradients();
   part.forward(ranks, x, y, tape);
   part.backward(ranks, x, dy, tape, dx, grads);
   hg::all_reduce_gradients(ranks, part, grads);
 
   const auto loss = [&] {  // over all ranks
+    tape.random = random;
     part.forward(ranks, x, y, tape);
     T sum = y.cwiseProduct(dy).sum();
     ranks.all_reduce(std::span(&sum, 1));

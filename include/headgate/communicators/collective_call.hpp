@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>  // size
 #include <span>
 #include <string>
 #include <type_traits>
@@ -19,9 +20,11 @@ namespace detail {
 
 enum class collective : std::int32_t { all_reduce, all_to_all, broadcast, barrier, end };
 
+/// Of any number: it may have come in a message.
 [[nodiscard]] inline const char* name_of(collective operation) {
   constexpr const char* names[] = {"all_reduce", "all_to_all", "broadcast", "barrier", "end of the run"};
-  return names[static_cast<std::size_t>(operation)];
+  const auto which = static_cast<std::size_t>(operation);
+  return which < std::size(names) ? names[which] : "an unknown operation";
 }
 
 /// The type of a value as far as ranks have to agree on it.
@@ -158,7 +161,7 @@ void check_all_to_all(index rank, index ranks, std::span<const S> send, std::spa
   if (received != static_cast<index>(receive.size()))
     refuse("all_to_all: receive_counts sum to ", received, ", receive holds ", receive.size(), " values");
   const auto address = [](const S* p) { return reinterpret_cast<std::uintptr_t>(p); };
-  if (address(send.data()) < address(receive.data() + receive.size()) &&
+  if (!send.empty() && !receive.empty() && address(send.data()) < address(receive.data() + receive.size()) &&
       address(receive.data()) < address(send.data() + send.size()))
     refuse("all_to_all: send and receive overlap, they must be apart");
   const auto self = static_cast<std::size_t>(rank);

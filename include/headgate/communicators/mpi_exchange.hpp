@@ -4,6 +4,7 @@
 
 #include <headgate/communicators/collective_call.hpp>
 #include <headgate/communicators/communicator_error.hpp>
+#include <headgate/communicators/waiting_time.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
 
@@ -78,7 +79,7 @@ class mpi_exchange {
           const int code = begin(message.data(), static_cast<int>(message.size()), MPI_BYTE, static_cast<int>(r),
                                  data_tag, comm_, &open(r));
           if (code != MPI_SUCCESS) requests_.back() = MPI_REQUEST_NULL;  // whatever it left there is no request
-          check(call, code);
+          check(call, code, r);
           bytes = bytes.subspan(message.size());
         }
       }
@@ -140,7 +141,7 @@ class mpi_exchange {
   static constexpr int last_looks = 3;  ///< after a time-out; one alone may only make MPI fetch what has arrived
   static constexpr std::size_t message_bytes = 1u << 26;  ///< at most: MPI counts in int, and each is a sign of life
 
-  using clock = std::chrono::steady_clock;
+  using waiting_time = detail::waiting_time<>;
 
   /// Remembers that operations fail from number `from` on, the first such failure only, and tells all other ranks.
   void spread(const std::string& why, std::int64_t from) {
@@ -167,13 +168,17 @@ class mpi_exchange {
   template <class Arrived>
   void watch(const collective_call& call, const char* absent, const Arrived& arrived) {
     finished_.resize(requests_.size());
-    heard_.assign(static_cast<std::size_t>(size_), clock::now());
+    statuses_.resize(requests_.size());
+    heard_.assign(static_cast<std::size_t>(size_), waiting_time::duration{0});
+    const auto limit = waiting_time::of_seconds(time_out_);
+    waiting_time time;
     for (int looks = 0, overdue_looks = 0;; ++looks) {
       int count = 0;
-      check(call, MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &count, finished_.data(),
-                               MPI_STATUSES_IGNORE));
+      const int code = MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &count, finished_.data(),
+                                    statuses_.data());
+      check_each(call, code, count);
       if (count == MPI_UNDEFINED) return;  // none is left
-      const auto now = clock::now();
+      const auto now = time.look();
       for (int i = 0; i < count; ++i) {
         const int done = finished_[static_cast<std::size_t>(i)];
         const index other = others_[static_cast<std::size_t>(done)];
@@ -185,10 +190,7 @@ class mpi_exchange {
         continue;
       }
       listen(call);
-      const auto overdue = [&](index r) {
-        return std::chrono::duration<double>(now - heard_[static_cast<std::size_t>(r)]).count() > time_out_ &&
-               is_open(r);
-      };
+      const auto overdue = [&](index r) { return now - heard_[static_cast<std::size_t>(r)] > limit && is_open(r); };
       // Looks again before it accuses: it may be this process that was suspended, and the message is there.
       if (any_rank(overdue) && ++overdue_looks > last_looks)
         give_up(call, silence(size_, overdue, absent, call, time_out_));
@@ -213,12 +215,23 @@ class mpi_exchange {
     return false;
   }
 
-  void check(const collective_call& call, int code) {
+  /// `other` is the rank at the other end of the message, -1 if nobody knows.
+  void check(const collective_call& call, int code, index other) {
     if (code == MPI_SUCCESS) return;
     char text[MPI_MAX_ERROR_STRING] = "";
     int length = 0;
     MPI_Error_string(code, text, &length);
-    give_up(call, sentence("rank ", rank_, " got an error from MPI: ", text));
+    const std::string where = other < 0 ? "" : sentence(" in a message with rank ", other);
+    give_up(call, sentence("rank ", rank_, " got an error from MPI", where, ": ", text));
+  }
+
+  /// Of MPI_Testsome, whose own code may only say that one of the requests has one.
+  void check_each(const collective_call& call, int code, int count) {
+    if (code == MPI_SUCCESS) return;
+    for (int i = 0; code == MPI_ERR_IN_STATUS && i < count; ++i)
+      check(call, statuses_[static_cast<std::size_t>(i)].MPI_ERROR,
+            others_[static_cast<std::size_t>(finished_[static_cast<std::size_t>(i)])]);
+    check(call, code, -1);
   }
 
   /// Takes back what has not arrived yet, so that MPI writes no more to arguments of the operation, as far as MPI lets it:
@@ -245,10 +258,11 @@ class mpi_exchange {
   MPI_Comm comm_ = MPI_COMM_NULL;
   index rank_ = 0, size_ = 1;
   std::unique_ptr<memory> memory_ = std::make_unique<memory>();
-  std::vector<MPI_Request> requests_;     ///< of the exchange under way: receives, then sends
-  std::vector<index> others_;             ///< whom each request is from or to
-  std::vector<clock::time_point> heard_;  ///< last word of each rank in the exchange under way
-  std::vector<int> finished_;
+  std::vector<MPI_Request> requests_;          ///< of the exchange under way: receives, then sends
+  std::vector<index> others_;                  ///< whom each request is from or to
+  std::vector<waiting_time::duration> heard_;  ///< after how much waiting each rank gave its last word in it
+  std::vector<int> finished_;                  ///< which requests are done, as MPI_Testsome says
+  std::vector<MPI_Status> statuses_;           ///< of those
   int receives_ = 0;
   std::int64_t operation_ = 0;  ///< counts
   std::int64_t failed_from_ = 0;

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,8 +27,11 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 struct mpi_ranks_options {
-  double time_out = 60;   ///< seconds without a word from a rank after which an operation gives it up; each rank's own
-  bool agreement = true;  ///< compare the calls of all ranks before each operation: a short message to each other
+  /// Seconds without a word from a rank after which an operation gives it up; each rank's own. While this process is
+  /// suspended they do not run.
+  double time_out = 60;
+  /// Compare the calls of all ranks before each operation: a short message to each other. The same on all ranks.
+  bool agreement = true;
 };
 
 /// This process's end of the ranks of an MPI communicator. Models `communicator`; every process of `ranks` makes one, at the
@@ -39,12 +43,12 @@ struct mpi_ranks_options {
 /// Without `agreement` an operation costs one latency less, and calls that do not match are not found out: they end in a
 /// time-out or an error of MPI's, or exchange what they find. Values travel as bytes: all machines must be of one kind.
 /// After an error in the middle of a transfer MPI may still hold this rank's arguments: end the program, as run_mpi_ranks does.
-/// The constructor (MPI_Comm_dup) and, of a group without failure, the destructor (MPI_Comm_free) are collective and MPI's own:
+/// The constructor (MPI_Allreduce, MPI_Comm_dup) and, of a group without failure, the destructor (MPI_Comm_free) are collective and MPI's own:
 /// they wait for the other ranks without limit. Where an exception destroys it, the MPI communicator is left to MPI.
 class mpi_rank {
  public:
   explicit mpi_rank(MPI_Comm ranks = MPI_COMM_WORLD, const mpi_ranks_options& options = {})
-      : options_(checked(options)), exchange_(ranks, options.time_out) {
+      : options_(checked(ranks, options)), exchange_(ranks, options.time_out) {
     exchange_.buffers().headers.resize(static_cast<std::size_t>(size() * header_size()));
   }
 
@@ -98,8 +102,17 @@ class mpi_rank {
   static constexpr index scratch_bytes = index{1} << 24;
   static constexpr index call_size = 5;  ///< numbers of a header before its counts
 
-  [[nodiscard]] static const mpi_ranks_options& checked(const mpi_ranks_options& options) {
+  /// Refuses options that are wrong by themselves, and, on all ranks, an `agreement` that is not the same on all.
+  [[nodiscard]] static const mpi_ranks_options& checked(MPI_Comm ranks, const mpi_ranks_options& options) {
     detail::check_time_out("mpi_rank", options.time_out);
+    constexpr int nobody = (std::numeric_limits<int>::max)();
+    int rank = 0, first[2] = {nobody, nobody};  // the first rank with `agreement` false, and true
+    MPI_Comm_rank(ranks, &rank);
+    first[options.agreement ? 1 : 0] = rank;
+    MPI_Allreduce(MPI_IN_PLACE, first, 2, MPI_INT, MPI_MIN, ranks);
+    if (first[0] != nobody && first[1] != nobody)
+      refuse("mpi_rank: agreement is true on rank ", first[1], " and false on rank ", first[0],
+             ", it must be the same on all ranks");
     return options;
   }
 

@@ -4,6 +4,7 @@
 
 #include <headgate/communicators/collective_call.hpp>
 #include <headgate/communicators/communicator_error.hpp>
+#include <headgate/communicators/waiting_time.hpp>
 #include <headgate/concepts/communicator.hpp>
 #include <headgate/config.hpp>
 #include <headgate/core/error.hpp>
@@ -25,7 +26,8 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 struct thread_ranks_options {
-  double time_out = 60;  ///< seconds after which an operation gives up a silent rank
+  double time_out =
+      60;  ///< seconds after which an operation gives up a silent rank, without those the job is suspended
 };
 
 namespace detail {
@@ -59,10 +61,7 @@ class thread_group {
             count_contradiction(size(), [&](index r) { return std::pair(of(r).send_counts, of(r).receive_counts); }));
       if (failure_.empty()) next_round();
     }
-    if (failure_.empty() && round == round_) {
-      const auto until = std::chrono::steady_clock::now() + duration(time_out_);
-      changed_.wait_until(lock, until, [&] { return round != round_ || !failure_.empty(); });
-    }
+    wait(lock, [&] { return round != round_ || !failure_.empty(); });
     if (round != round_) return;  // all were here: whatever went wrong since is of a later operation
     if (failure_.empty())
       fail_locked(silence(
@@ -118,9 +117,14 @@ class thread_group {
     bool left = false;
   };
 
-  [[nodiscard]] static std::chrono::nanoseconds duration(double seconds) {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>((std::min)(seconds, 1e8)));  // three years; more would overflow
+  /// Until `over` holds or the time-out is over.
+  template <class Over>
+  void wait(std::unique_lock<std::mutex>& lock, const Over& over) {
+    using waiting_time = detail::waiting_time<>;
+    const auto limit = waiting_time::of_seconds(time_out_);
+    waiting_time time;
+    for (auto waited = time.look(); !over() && waited < limit; waited = time.look())
+      changed_.wait_for(lock, (std::min)(waiting_time::slice, limit - waited), over);
   }
 
   seat& seat_of(index rank) { return places_[static_cast<std::size_t>(rank)]; }
@@ -236,7 +240,8 @@ static_assert(communicator<thread_rank>);
 ///
 /// Where f throws on a rank, the others get a `communicator_error` that names it as soon as they wait for it, and the
 /// exception comes out of here with "rank r: " before its sentence: a `std::invalid_argument` or a `communicator_error` as
-/// such, any other as a `rank_error`. Of several the first, of the errors of communication the lowest rank's. A rank that
+/// such, any other as a `rank_error`. Of several the first, of the errors of communication the lowest rank's. A failure that f
+/// catches on all ranks is f's own business and does not come out of here (run_mpi_ranks ends the job then). A rank that
 /// neither communicates nor returns is waited for: threads cannot be ended from outside.
 template <class F>
 void run_thread_ranks(index ranks, const thread_ranks_options& options, F&& f) {

@@ -5,6 +5,7 @@
 #include <headgate/config.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -12,7 +13,8 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// One rank's end of a group of `size()` ranks; this one is `rank()`. The operations are collective: every rank calls the same
-/// ones in the same order, with as many values. S is an arithmetic type; spans are not null unless empty.
+/// ones in the same order, with as many values. Spans are not null unless empty. The operations are templates over the type of
+/// the values; the library needs those below: float, double and index, and a broadcast of std::uint64_t.
 ///
 ///   all_reduce(values)                                      values = their sum over ranks, added in the order of the ranks:
 ///                                                           the same bits on all of them
@@ -32,15 +34,22 @@ inline namespace HEADGATE_ABI {
 /// arrival.
 template <class C>
 concept communicator = requires(C& c, std::span<float> floats, std::span<double> doubles, std::span<index> integers,
-                                std::span<const float> send, std::span<const index> send_counts,
-                                std::span<const index> receive_counts, std::string_view reason) {
+                                std::span<std::uint64_t> digests, std::span<const float> floats_to_send,
+                                std::span<const double> doubles_to_send, std::span<const index> integers_to_send,
+                                std::span<const index> send_counts, std::span<const index> receive_counts,
+                                std::string_view reason) {
   { c.rank() } -> std::same_as<index>;
   { c.size() } -> std::same_as<index>;
   c.all_reduce(floats);
   c.all_reduce(doubles);
   c.all_reduce(integers);
-  c.all_to_all(send, send_counts, floats, receive_counts);
+  c.all_to_all(floats_to_send, send_counts, floats, receive_counts);
+  c.all_to_all(doubles_to_send, send_counts, doubles, receive_counts);
+  c.all_to_all(integers_to_send, send_counts, integers, receive_counts);
+  c.broadcast(floats, index{});
+  c.broadcast(doubles, index{});
   c.broadcast(integers, index{});
+  c.broadcast(digests, index{});
   c.barrier();
   c.fail(reason);
 };

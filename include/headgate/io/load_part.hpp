@@ -23,8 +23,9 @@ inline namespace HEADGATE_ABI {
 ///   load_part(whole_layer, {rank_0, rank_1, ...})    a whole layer from what its ranks have saved
 ///   load_part(rank_layer, {rank_0, rank_1, ...})     a rank of another placement from the same files
 ///
-/// A tensor that several files have (a gate that every rank has saved) must have the same bytes in all: files of different
-/// steps are not mixed. Otherwise as `load`: a call that throws (std::runtime_error) has changed nothing.
+/// A tensor that several files have (a gate that every rank has saved) must have the same bytes in all. So files of different
+/// steps are refused, if they share a tensor that has changed in between: not where the gate is frozen or has no parameters.
+/// Otherwise as `load`: a call that throws (std::runtime_error) has changed nothing.
 template <class Module>
 void load_part(Module& module, const std::vector<std::filesystem::path>& paths) {
   std::deque<safetensors_file> files;

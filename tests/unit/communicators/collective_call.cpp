@@ -29,6 +29,11 @@ TEST_CASE("a call tells operation, length, type and root", "[communicators][coll
   CHECK(detail::name_of(detail::collective_call{.operation = collective::barrier}) == "barrier");
 }
 
+TEST_CASE("a number that is no operation has a name too", "[communicators][collective_call]") {
+  for (const int number : {5, 1'065'353'216, -1})
+    CHECK(detail::name_of(static_cast<detail::collective>(number)) == std::string("an unknown operation"));
+}
+
 TEST_CASE("types of one size are not one type", "[communicators][collective_call]") {
   CHECK(detail::kind_of<float>() != detail::kind_of<std::int32_t>());
   CHECK(detail::kind_of<std::uint32_t>() != detail::kind_of<std::int32_t>());
@@ -101,4 +106,13 @@ TEST_CASE("all_to_all refuses to receive where it sends from", "[communicators][
   CHECK_NOTHROW(check(3, 0));
   for (const std::size_t receive : {0u, 1u, 2u})
     CHECK_THROWS_WITH(check(1, receive), "all_to_all: send and receive overlap, they must be apart");
+}
+
+TEST_CASE("nothing may be sent from the middle of what is received, and the other way round",
+          "[communicators][collective_call]") {
+  std::vector<float> values(6);
+  const std::span<float> all(values);
+  const hg::index none[2] = {0, 0}, two[2] = {0, 2};
+  CHECK_NOTHROW(detail::check_all_to_all<float>(0, 2, all.subspan(1, 0), none, all.first(2), two));
+  CHECK_NOTHROW(detail::check_all_to_all<float>(0, 2, all.first(2), two, all.subspan(1, 0), none));
 }

@@ -4,8 +4,12 @@
 #include "support/communicator_checks.hpp"
 #include "support/thread_group.hpp"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -64,6 +68,10 @@ TEST_CASE("run_thread_ranks throws a failure that all ranks only suffered", "[co
   CHECK(error_of_run(3, [](hg::thread_rank& rank) {
           if (rank.rank() == 2) rank.fail("enough");
         }) == "nothing");  // nobody waited
+  CHECK(error_of_run(3, [](hg::thread_rank& rank) {
+          if (rank.rank() == 2) rank.fail("enough");
+          (void)error_of([&] { rank.barrier(); });
+        }) == "nothing");  // all caught it
 }
 
 TEST_CASE("a rank that returns early ends the wait of the others", "[communicators][thread_ranks]") {
@@ -100,4 +108,31 @@ TEST_CASE("run_thread_ranks refuses what makes no group", "[communicators][threa
         "refused run_thread_ranks: time_out is 0, it must be above 0");
   hg::run_thread_ranks(2, {.time_out = std::numeric_limits<double>::infinity()},
                        [](hg::thread_rank& rank) { rank.barrier(); });
+}
+
+TEST_CASE("a process that is stopped for longer than the time-out goes on where it was",
+          "[communicators][thread_ranks]") {
+  // A child process, for the one that a shell has started is not to be stopped. Rank 1 works 300 ms a step, in small parts:
+  // when the child goes on, rank 0 has been waiting for longer than its time-out, and some work is left to rank 1.
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const std::string error = error_of([] {
+      hg::run_thread_ranks(2, {.time_out = 1}, [](hg::thread_rank& rank) {
+        for (int step = 0; step < 4; ++step) {
+          for (int part = 0; part < 15 && rank.rank() == 1; ++part)
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          rank.barrier();
+        }
+      });
+    });
+    _exit(error == "nothing" ? 0 : 1);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(450));
+  CHECK(kill(child, SIGSTOP) == 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  CHECK(kill(child, SIGCONT) == 0);
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }

@@ -30,6 +30,12 @@ struct counts_in_int : silent {
 struct sums_floats_alone : silent {
   void all_reduce(std::span<float>) {}
 };
+struct exchanges_floats_alone : silent {
+  void all_to_all(std::span<const float>, std::span<const hg::index>, std::span<float>, std::span<const hg::index>) {}
+};
+struct broadcasts_integers_alone : silent {
+  void broadcast(std::span<hg::index>, hg::index) {}
+};
 
 }  // namespace
 
@@ -38,5 +44,7 @@ TEST_CASE("communicator tells a group's end from what is none", "[concepts][comm
   STATIC_REQUIRE(hg::communicator<silent>);
   STATIC_REQUIRE_FALSE(hg::communicator<counts_in_int>);
   STATIC_REQUIRE_FALSE(hg::communicator<sums_floats_alone>);
+  STATIC_REQUIRE_FALSE(hg::communicator<exchanges_floats_alone>);
+  STATIC_REQUIRE_FALSE(hg::communicator<broadcasts_integers_alone>);
   STATIC_REQUIRE_FALSE(hg::communicator<int>);
 }

@@ -12,7 +12,12 @@
 #include "support/on_threads.hpp"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 
 namespace hg = headgate;
 
@@ -107,6 +112,78 @@ TEST_CASE("a module that all ranks have is clipped over ranks as it is alone, an
   CHECK(rank.counts() == hg::traffic_counts{});
   CHECK_THROWS_WITH(hg::clip_gradient_norm(rank, 0.0, m, grads),
                     "clip_gradient_norm: max_norm is 0, it must be above 0");
+}
+
+namespace {
+
+/// What three ranks complain of after clip_gradient_norm(ranks, max_norm, ...) of gradients that spoil(rank, grads) has changed, all
+/// 0.5 before: is_right(norm) says whether the norm is right; no gradient may have changed.
+template <class Spoil, class Is>
+std::string clipped_on_ranks(double max_norm, const Spoil& spoil, const Is& is_right) {
+  using namespace headgate_test;
+  const hg::topk_gate<float> gate{.head = {.model = 4, .experts = 3}, .select = {.k = 1}};
+  const hg::linear_expert<float> linear{.model = 4, .outputs = 3};
+  return on_threads(3, [&](hg::thread_rank& rank) {
+    complaints all;
+    hg::expert_parallel_layer part{gate, linear, 1, hg::expert_placement(3, 3), rank.rank()};
+    auto grads = part.zero_gradients();
+    part.for_each_parameter(grads, [](std::string_view, auto&, auto& dw) { dw.setConstant(0.5f); });
+    spoil(rank.rank(), grads);
+    const auto before = grads;
+    all.expect(is_right(hg::clip_gradient_norm(rank, max_norm, part, grads)), "the norm is another");
+    const auto same = [&](const auto& a, const auto& b) {  // NaN too
+      return std::memcmp(a.data(), b.data(), sizeof(float) * static_cast<std::size_t>(a.size())) == 0;
+    };
+    all.expect(same(grads.gate.head.weight, before.gate.head.weight), "the gate's gradient has changed");
+    all.expect(same(grads.experts[0].weight, before.experts[0].weight), "an expert's gradient has changed");
+    return all.text;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a gradient of one rank that is not finite is the norm of all ranks, and nothing is scaled on any",
+          "[optim][clip_gradient_norm]") {
+  const auto bad_expert = [](float value) {
+    return [value](hg::index rank, auto& grads) {
+      if (rank == 1) grads.experts[0].weight(2, 3) = value;
+    };
+  };
+  CHECK(clipped_on_ranks(1.0, bad_expert(std::numeric_limits<float>::quiet_NaN()),
+                         [](double norm) { return std::isnan(norm); }) == "");
+  CHECK(clipped_on_ranks(1.0, bad_expert(-std::numeric_limits<float>::infinity()),
+                         [](double norm) { return std::isinf(norm); }) == "");
+}
+
+TEST_CASE("with experts on ranks a norm within the limit leaves all bits as they are", "[optim][clip_gradient_norm]") {
+  const double norm = std::sqrt(4 * 12 * 0.25);  // three experts and the gate, each 12 values of 0.5
+  CHECK(clipped_on_ranks(
+            norm * 1.001, [](hg::index, auto&) {},
+            [&](double found) { return found == Approx(norm).epsilon(1e-12); }) == "");
+}
+
+TEST_CASE("with experts on ranks a limit that is not above zero is refused before anything is sent",
+          "[optim][clip_gradient_norm]") {
+  using namespace headgate_test;
+  CHECK(on_threads(2, [](hg::thread_rank& rank) {
+          complaints all;
+          hg::expert_parallel_layer part{hg::topk_gate<float>{.head = {.model = 4, .experts = 2}, .select = {.k = 1}},
+                                         hg::linear_expert<float>{.model = 4, .outputs = 3}, 1,
+                                         hg::expert_placement(2, 2), rank.rank()};
+          auto grads = part.zero_gradients();
+          grads.gate.head.weight.setOnes();
+          for (const double limit : {0.0, -1.0, std::nan("")}) {
+            try {
+              hg::clip_gradient_norm(rank, limit, part, grads);
+              all.expect(false, "it was not refused");
+            } catch (const std::invalid_argument& error) {
+              all.expect(std::string(error.what()).find("max_norm is ") != std::string::npos, error.what());
+            }
+          }
+          all.expect((grads.gate.head.weight.array() == 1.0f).all(), "a gradient has changed");
+          rank.barrier();  // the group goes on
+          return all.text;
+        }) == "");
 }
 
 TEST_CASE("with experts on ranks the norm is that of the whole layer, the same on all ranks",
