@@ -13,10 +13,11 @@ processes() { sed -n 's/^rank [0-9]* is process //p' "$log"; }
 start_program() { start "${start_four[@]}" "$program" "$@"; }  # <argument>...
 process_of() {  # <rank>, once all run
   local i
-  for i in $(seq 200); do
+  for i in $(seq 600); do
     [ "$(processes | wc -l)" -lt 4 ] || break
     sleep 0.05
   done
+  [ "$(processes | wc -l)" -ge 4 ] || complain "four processes did not start within 30 seconds" >&2
   sleep 0.3
   sed -n "s/^rank $1 is process //p" "$log"
 }

@@ -28,7 +28,7 @@ extern "C" int MPI_Init_thread(int* argc, char*** argv, int required, int* provi
 int main(int argc, char** argv) {
   const double time_out = argc > 1 ? std::atof(argv[1]) : 60;
   const bool throws = argc > 2 && std::string_view(argv[2]) == "throw";
-  const auto duration = std::chrono::seconds(argc > 2 && std::string_view(argv[2]) == "short" ? 4 : 60);
+  const auto duration = std::chrono::seconds(argc > 2 && std::string_view(argv[2]) == "short" ? 6 : 60);
   unthreaded = argc > 2 && std::string_view(argv[2]) == "unthreaded";
   return hg::run_mpi_ranks(argc, argv, {.time_out = time_out}, [&](hg::mpi_rank& rank) {
     std::printf("rank %d is process %d\n", static_cast<int>(rank.rank()), static_cast<int>(getpid()));
