@@ -44,6 +44,8 @@ void failures() {
   refuses([](settings& s) { s.rate = std::nan(""); }, "rate is nan, it must be more than 0 and finite");
   refuses([](settings& s) { s.clip = 0; }, "clip is 0, it must be more than 0 and finite");
   refuses([](settings& s) { s.weight_decay = -1; }, "weight-decay is -1, it must be at least 0 and finite");
+  refuses([](settings& s) { s.sizes.k = 20; }, "k is 20, there are 6 experts");
+  refuses([](settings& s) { s.warmup = 1; }, "warmup is 1, which is 12 of 12 steps and leaves none after it");
   refuses([](settings& s) { s.validation_sequences = -1; },
           "validation-sequences is -1, it must be at least 1, or 0 for all");
 }
