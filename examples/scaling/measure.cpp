@@ -101,8 +101,8 @@ void print_measured(const setting& s, const std::vector<two_passes>& measured, a
   table forms({"pass", "bytes a token, closed form", "counted", "standard error, at most"});
   const auto compare = [&](const char* pass, double integer, double other, index counted) {
     const double expected = bytes(t.remote, t.remote_returns, integer, other);
-    const estimate got{static_cast<double>(counted) / tokens,
-                       bytes(o.remote.error, o.remote_returns.error, integer, 0)};
+    const estimate got{static_cast<double>(counted) / tokens, bytes(o.remote.error, o.remote_returns.error, integer, 0),
+                       0};
     forms.add({pass, text("%.1f", expected), text("%.1f", got.mean), text("%.1f", got.error)});
     seen.expect(text("bytes %s of %td ranks", pass, ranks), expected, got);
   };

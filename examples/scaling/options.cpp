@@ -7,7 +7,9 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
+#include <utility>
 
 namespace scaling {
 
@@ -16,6 +18,9 @@ namespace {
 constexpr index most = index{1} << 24;  // tokens times nodes, or model times hidden, stay far below 2^63
 
 void check(const setting& s) {
+  for (const auto& [name, value] :  // no number is outside of any range
+       {std::pair{"--bytes-per-value", s.bytes_per_value}, {"--zipf", s.zipf}, {"--correlation", s.correlation}})
+    if (std::isnan(value)) headgate::refuse(name, " is ", value, ", it must be a number");
   if (s.k > s.experts) headgate::refuse("--k is ", s.k, ", there are ", s.experts, " experts");
   if (s.experts % s.groups != 0)
     headgate::refuse("--groups is ", s.groups, ", which does not divide the ", s.experts, " experts");

@@ -141,11 +141,11 @@ std::vector<double> skewed_hits(const setting& s, std::span<const double> popula
   const std::vector<index> held = experts_of_ranks(s.experts, ranks);
   std::vector<double> hits(held.size()), arrived(popularity.size());
   constexpr double step = 0.1;  // of log t: the integrand is smooth in it and vanishes at both ends
-  for (double log_t = -22; log_t <= 14; log_t += step) {
+  for (double log_t = -22;; log_t += step) {
     const double t = std::exp(log_t);
     std::transform(popularity.begin(), popularity.end(), arrived.begin(),
                    [&](double p) { return -std::expm1(-p * t); });
-    if (fewer_than(s.k, arrived, arrived.size(), arrived.size()) < 1e-14) break;
+    if (fewer_than(s.k, arrived, arrived.size(), arrived.size()) < 1e-14) break;  // all k experts are there
     std::size_t first = 0;
     for (std::size_t r = 0; r < held.size(); ++r) {
       const std::size_t last = first + static_cast<std::size_t>(held[r]);

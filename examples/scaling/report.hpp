@@ -16,7 +16,7 @@ namespace scaling {
 /// Counts how many simulated figures agree with the paper's.
 class agreement {
  public:
-  /// Within four standard errors.
+  /// Within four standard errors, and what no token showed.
   void expect(const std::string& what, double paper, const estimate& simulated);
   /// Within a bound of the caller.
   void expect_between(const std::string& what, double low, double high, double simulated);

@@ -34,7 +34,8 @@ struct sums {
   }
   [[nodiscard]] estimate over(index count) const {
     const double n = static_cast<double>(count), mean = value / n;
-    return {mean, std::sqrt((std::max)(0.0, square / n - mean * mean) / n)};
+    const double error = std::sqrt((std::max)(0.0, square / n - mean * mean) / n);
+    return {mean, error, error > 0 ? 0 : 10 / n};
   }
 };
 

@@ -31,6 +31,8 @@ namespace scaling {
 struct estimate {
   double mean = 0;
   double error = 0;
+  double unseen =
+      0;  ///< where all tokens are alike the error is 0, but what one of n does may be missed: 10/n, missed with e^-10
 };
 
 /// What the tokens of a routing send between ranks. Token t is at home on rank t mod ranks.

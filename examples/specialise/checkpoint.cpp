@@ -25,7 +25,7 @@ constexpr std::uintmax_t most_bytes = std::uintmax_t{1} << 31;
 std::size_t checksum_place(const std::string& path, std::string_view bytes) {
   const std::size_t key = bytes.find(checksum_key);
   if (key == std::string_view::npos || key + checksum_key.size() + no_checksum.size() > bytes.size())
-    hg::refuse_file(path, "has no checksum");
+    throw damaged_checkpoint(path + ": has no checksum");
   return key + checksum_key.size();
 }
 
@@ -107,14 +107,14 @@ void save_checkpoint(const std::filesystem::path& path, const std::vector<state_
 }
 
 progress_mark load_checkpoint(const std::filesystem::path& path, std::vector<state_matrix>& state,
-                              const std::string& run, std::uintmax_t log_bytes) {
+                              const std::string& run, const std::filesystem::path& log) {
   const std::string where = path.string();
   {
     const std::string bytes = hg::read_file(path, most_bytes);
     const std::size_t place = checksum_place(where, bytes);
     const std::string_view told = std::string_view(bytes).substr(place, no_checksum.size());
     if (const std::string found = checksum_of(bytes, place); found != told)
-      hg::refuse_file(where, "the checksum of the bytes is ", found, ", the file says ", told);
+      throw damaged_checkpoint(hg::sentence(where, ": the checksum of the bytes is ", found, ", the file says ", told));
   }
   const hg::safetensors_file file(path);
   const auto told = file.metadata().find("run");
@@ -125,8 +125,11 @@ progress_mark load_checkpoint(const std::filesystem::path& path, std::vector<sta
   mark.step = number<index>(where, file.metadata(), "step");
   mark.log_bytes = number<std::uintmax_t>(where, file.metadata(), "log_bytes");
   mark.seconds = number<double>(where, file.metadata(), "seconds");
+  std::error_code no_log;
+  const std::uintmax_t size = std::filesystem::file_size(log, no_log), log_bytes = no_log ? 0 : size;
   if (mark.log_bytes > log_bytes)
-    hg::refuse_file(where, "was written when the log had ", mark.log_bytes, " bytes, it has ", log_bytes);
+    hg::refuse_file(where, "was written when ", log.string(), " had ", mark.log_bytes, " bytes, it has ", log_bytes,
+                    "; bring the log back, or move the checkpoints away to begin anew");
   std::vector<const hg::tensor_description*> found;
   for (const state_matrix& one : state) {
     const hg::tensor_description* const tensor = found.emplace_back(file.find(one.name));

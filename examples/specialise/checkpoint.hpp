@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,14 +32,21 @@ struct state_matrix {
 };
 
 /// Writes a safetensors file whose metadata hold the mark and a checksum over all bytes of the file (its own digits read as
-/// zeros). The file that was there becomes `path`.previous. A cut at any moment leaves one of the two whole.
+/// zeros). The file that was there becomes `path`.previous. A cut at any moment, of power too (`replacing_file`), leaves one of
+/// the two whole.
 void save_checkpoint(const std::filesystem::path& path, const std::vector<state_matrix>& state,
                      const progress_mark& mark);
 
-/// Fills the state and returns the mark. Refuses a file with another checksum or other tensors, or of a longer log
-/// (std::runtime_error), and one of another run (std::invalid_argument); then the state is as before.
+/// A checkpoint whose bytes are not those that were written.
+struct damaged_checkpoint : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Fills the state and returns the mark. Refuses a file with another checksum or none (damaged_checkpoint), one of another run
+/// (std::invalid_argument), and, whole as they are, one of other tensors, of a log that was longer, and one that cannot be read
+/// (std::runtime_error); then the state is as before.
 [[nodiscard]] progress_mark load_checkpoint(const std::filesystem::path& path, std::vector<state_matrix>& state,
-                                            const std::string& run, std::uintmax_t log_bytes);
+                                            const std::string& run, const std::filesystem::path& log);
 
 /// The name of the checkpoint before the last.
 [[nodiscard]] std::filesystem::path previous_of(std::filesystem::path path);

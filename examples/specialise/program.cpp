@@ -81,7 +81,7 @@ std::optional<options> parse_options(int count, const char* const* arguments) {
   app.add_option("--seeds", chosen.seeds, "Such as 1-5 or 1,3");
   app.add_option("--pools", chosen.pools, "micro, global, shuffled, buffer or a number of micro-batches")
       ->delimiter(',');
-  app.add_option("--ranks", chosen.ranks, "Data-parallel ranks");
+  app.add_option("--ranks", chosen.ranks, "Data-parallel ranks; processes are as many as the job has");
   app.add_option("--steps", how.steps, "Optimiser steps");
   app.add_option("--batch", how.batch, "Sequences of a step");
   app.add_option("--micro", how.micro, "Sequences of a micro-batch");
@@ -109,6 +109,7 @@ std::optional<options> parse_options(int count, const char* const* arguments) {
   report->fallthrough();  // `report --out DIR`
   if (!command_line::parsed(app, count, arguments)) return std::nullopt;
   chosen.only_report = report->parsed();
+  chosen.names_ranks = app.count("--ranks") > 0;
   if (chosen.outs.size() > 1 && !chosen.only_report)
     hg::refuse("there are ", chosen.outs.size(), " --out, runs are written to 1");
   return chosen;

@@ -19,6 +19,7 @@ struct options {
   std::string seeds = "1-2";
   std::vector<std::string> pools{"micro", "4", "16", "global", "shuffled"};
   index ranks = 1;
+  bool names_ranks = false;  // --ranks is given
   bool only_report = false;
   bool ends_at_failure = false;  // processes: one that fails leaves the others in the middle of an operation
 

@@ -18,13 +18,14 @@
 
 namespace specialise {
 
-/// The last checkpoint that can be used, and the sentences about those that cannot.
+/// The last checkpoint that is whole, and the sentences about those that are damaged.
 struct resumption {
   progress_mark mark;  // step 0 if there is none
   std::vector<std::string> refused;
   std::string from;
 };
-/// Removes those that cannot be used. `log` is the log's path.
+/// Removes those that are damaged. One that is whole and cannot be used ends the search with its sentence (load_checkpoint), as
+/// only the user knows what to do with it. `log` is the log's path.
 [[nodiscard]] resumption find_checkpoint(const std::filesystem::path& path, const std::filesystem::path& log,
                                          std::vector<state_matrix>& state, const std::string& run);
 
@@ -98,10 +99,14 @@ void train_rank(const settings& how, const text& data, const std::filesystem::pa
         validation = training.validate();
         if (leads) log->write(*validation);
       }
-      if (leads && (step % how.checkpoint_every == 0 || ends))
+      if (leads && (step % how.checkpoint_every == 0 || ends)) {
+        log->force_to_disk();
         save_checkpoint(checkpoint_path(out, name), state_now(), {step, log->length(), seconds(), run});
+      }
       last_step = step;
-      if (leads) watch.step({step, how.steps, last ? &*last : nullptr, validation ? &*validation : nullptr, rate});
+      if (leads)
+        watch.step({step, how.steps, last ? &*last : nullptr, validation ? &*validation : nullptr, rate,
+                    training.gradient_norm()});
     }
     if (!leads) return;
     digest weights;

@@ -149,7 +149,9 @@ std::string report_page(const run_folder& unescaped) {
   const std::string ranks = rank_table(all);
   if (!ranks.empty())
     body +=
-        "<h2>More ranks</h2>\n<p>The same steps shared by data-parallel ranks, compared over the same seeds.</p>\n" +
+        "<h2>More ranks</h2>\n<p>The same steps shared by data-parallel ranks. Bits per byte and information are means "
+        "over all seeds of their row; <i>against one rank</i> is the mean of the differences over the seeds that both "
+        "have, which need not be the difference of the two means.</p>\n" +
         ranks;
   body += titled("Settings and data", settings_table(folder)) + left_out(folder);
   return drawing::page(title, body, table_style());

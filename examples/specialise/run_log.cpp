@@ -47,6 +47,11 @@ void run_log::write_line(const std::string& line) {
   length_ += bytes.size();
 }
 
+void run_log::force_to_disk() {
+  if (fsync(fileno(file_.get())) != 0)
+    hg::refuse_file(where_, "the log cannot be forced to the disk: ", std::generic_category().message(errno));
+}
+
 void run_log::write(const step_record& record, double tokens_per_second) {
   write_line(json{{"step", record.step},
                   {"train_bpb", record.train_bpb},

@@ -41,6 +41,8 @@ class run_log {
   void write_failure(const std::string& reason) noexcept;
   void write_done(double seconds, const std::string& weights_checksum);
 
+  /// Does not return before all bytes so far are on the disk: a checkpoint that counts on them must not survive them.
+  void force_to_disk();
   /// Bytes so far, all of them handed to the system.
   [[nodiscard]] std::uintmax_t length() const { return length_; }
 

@@ -77,7 +77,11 @@ void check(const settings& how, index ranks) {
     hg::refuse(micro_batches, " micro-batches are not a multiple of the pool, which is ", size);
   if (size > 1 && size % ranks != 0)
     hg::refuse("a pool of ", size, " micro-batches cannot be dealt to ", ranks, " ranks evenly");
+  if (s.k > s.experts) hg::refuse("k is ", s.k, ", there are ", s.experts, " experts");
   check_share(how.warmup, "warmup");
+  if (how.warmup_steps() >= how.steps)
+    hg::refuse("warmup is ", how.warmup, ", which is ", how.warmup_steps(), " of ", how.steps,
+               " steps and leaves none after it");
   for (const auto& [name, value] : {std::pair{"weight", how.weight}, {"router-z", how.router_z}})
     if (!(value >= 0 && value < most_weight))
       hg::refuse(name, " is ", value, ", it must be at least 0 and below ", most_weight);

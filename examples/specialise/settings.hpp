@@ -60,6 +60,7 @@ struct settings {
   double time_out = 600;             // seconds after which ranks give up one that is silent
 
   [[nodiscard]] index micro_batches() const { return batch / micro; }
+  [[nodiscard]] index warmup_steps() const { return static_cast<index>(warmup * static_cast<double>(steps)); }
 };
 
 /// "micro", "4x", "global", "shuffled", "buffer".

@@ -37,10 +37,7 @@ class trainer {
         deal_(how, communicator.rank(), communicator.size()),
         model_(how.sizes, how.seed),
         grads_(model_.zero_gradients()),
-        rate_{.peak = how.rate,
-              .floor = 0.1 * how.rate,
-              .warmup_steps = static_cast<index>(how.warmup * static_cast<double>(how.steps)),
-              .total_steps = how.steps},
+        rate_{.peak = how.rate, .floor = 0.1 * how.rate, .warmup_steps = how.warmup_steps(), .total_steps = how.steps},
         micro_tokens_(how.micro * how.sizes.sequence),
         chunk_(std::min(how.chunk, deal_.local())),
         masks_(chunk_, micro_tokens_),
@@ -54,6 +51,8 @@ class trainer {
   }
 
   [[nodiscard]] index steps() const { return adam_.memory.steps(); }
+  /// Of the last step, summed over ranks and before it was clipped.
+  [[nodiscard]] double gradient_norm() const { return gradient_norm_; }
   [[nodiscard]] index parameters() {
     index count = 0;
     walk([&](std::string_view, const auto& w, const auto&) { count += w.size(); });
@@ -97,7 +96,7 @@ class trainer {
                       static_cast<float>(how_.router_z), work_, grads_);
     }
     sum_gradients();
-    hg::clip_gradient_norm(how_.clip, model_, grads_);
+    gradient_norm_ = hg::clip_gradient_norm(how_.clip, model_, grads_);
     adam_.rate = rate_(now);
     adam_.step([this](auto&& visit) { this->walk(visit); });
   }
@@ -268,6 +267,7 @@ class trainer {
   typename model_type::gradients grads_;
   hg::adamw<float> adam_;
   hg::cosine_schedule rate_;
+  double gradient_norm_ = 0;
   index micro_tokens_;
   index chunk_;  // micro-batches in a full chunk
   micro_masks masks_;

@@ -19,16 +19,14 @@ std::filesystem::path checkpoint_path(const std::filesystem::path& out, const st
 resumption find_checkpoint(const std::filesystem::path& path, const std::filesystem::path& log,
                            std::vector<state_matrix>& state, const std::string& run) {
   resumption found;
-  std::error_code no_log;
-  const std::uintmax_t size = std::filesystem::file_size(log, no_log), log_bytes = no_log ? 0 : size;
   for (const std::filesystem::path& one : {path, previous_of(path)}) {
     std::error_code error;
     if (!std::filesystem::exists(one, error)) continue;
     try {
-      found.mark = load_checkpoint(one, state, run, log_bytes);
+      found.mark = load_checkpoint(one, state, run, log);
       found.from = one.string();
       return found;
-    } catch (const std::runtime_error& reason) {
+    } catch (const damaged_checkpoint& reason) {
       found.refused.push_back(reason.what());
       std::filesystem::remove(one, error);  // or the next save would move it over the one that is whole
     }

@@ -92,6 +92,13 @@
 #define HEADGATE_HAS_MMAP 0
 #endif
 
+// POSIX's fsync, which does not return before a file is on the disk.
+#if defined(__unix__) || defined(__APPLE__)
+#define HEADGATE_HAS_FSYNC 1
+#else
+#define HEADGATE_HAS_FSYNC 0
+#endif
+
 // A broken promise of our own code (never of a caller's arguments): checked in debug builds only. Needs core/error.hpp.
 #if defined(NDEBUG)
 #define HEADGATE_ASSERT(condition, sentence) static_cast<void>(0)

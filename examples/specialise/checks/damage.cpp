@@ -16,10 +16,13 @@ namespace specialise {
 
 namespace {
 
-void change_file(const fs::path& path, const std::function<void(std::string&)>& change) {
+std::string content(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(in), {}};
-  in.close();
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void change_file(const fs::path& path, const std::function<void(std::string&)>& change) {
+  std::string bytes = content(path);
   change(bytes);
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
@@ -59,7 +62,44 @@ void damage() {
   restart("one byte short", last, 1, [](std::string& bytes) { bytes.pop_back(); });
   restart("one byte longer", last, 1, [](std::string& bytes) { bytes.push_back('\0'); });
   restart("the previous damaged, which is not needed", before, 0, [](std::string& bytes) { bytes.pop_back(); });
-  restart("a short log", log_path(cut, name), 2, [](std::string& bytes) { bytes.resize(bytes.find('\n') + 1); });
+
+  // Checkpoints that are whole stay where they are, whatever has happened to the log; with the log back the run goes on.
+  const auto refuses = [&](const char* what) {
+    const std::string said = sentence_of([&] { train(how, data, cut, 1, {}); });
+    for (const fs::path& file : {last, before})
+      require(content(file) == content(spare / file.filename()), what, ": ", file.string(), " is not as it was");
+    require(said.starts_with(last.string() + ": "), what, ": it says '", said, "'");
+    return said;
+  };
+  const fs::path log = log_path(cut, name), kept = log_path(spare, name);
+  for (const bool removed : {false, true}) {
+    fs::remove_all(cut);
+    fs::copy(spare, cut);
+    change_file(log, [](std::string& bytes) { bytes.resize(bytes.find('\n') + 1); });
+    if (removed) fs::remove(log);
+    const char* const what = removed ? "no log" : "a short log";
+    for (index attempt = 0; attempt < 2; ++attempt) {
+      const std::string said = refuses(what);
+      const std::uintmax_t length = fs::file_size(log);
+      require(removed == (length == 0), what, ": it has ", length, " bytes afterwards");
+      require(said.find(hg::sentence("when ", log.string(), " had ")) != std::string::npos &&
+                  said.find(hg::sentence(" bytes, it has ", length, "; ")) != std::string::npos,
+              what, ": it says '", said, "'");
+    }
+    fs::copy_file(kept, log, fs::copy_options::overwrite_existing);
+    train(how, data, cut, 1, {});
+    same_end(how, log, expected, what);
+  }
+
+  // What cannot be read is not known to be damaged.
+  fs::remove_all(cut);
+  fs::copy(spare, cut);
+  fs::remove(last);
+  fs::create_directory(last);
+  require(sentence_of([&] { train(how, data, cut, 1, {}); }).starts_with(last.string() + ": "),
+          "a checkpoint that cannot be read is not refused by its name");
+  require(fs::exists(last) && content(before) == content(spare / before.filename()),
+          "a checkpoint that cannot be read is not as it was");
 
   // The file that was refused is not what the next save keeps: the one it went on from is still there.
   const auto halve = [](std::string& bytes) { bytes.resize(bytes.size() / 2); };
@@ -101,8 +141,8 @@ void damage() {
     change_file(bad, [&](std::string& bytes) { bytes[at] = static_cast<char>(bytes[at] ^ 1 << at % 8); });
     bool refused = false;
     try {
-      static_cast<void>(load_checkpoint(bad, state, run, 1 << 20));
-    } catch (const std::runtime_error&) {
+      static_cast<void>(load_checkpoint(bad, state, run, kept));
+    } catch (const damaged_checkpoint&) {
       refused = true;
     }
     require(refused, "a flipped bit of byte ", at, " goes unnoticed");

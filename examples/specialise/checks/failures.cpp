@@ -46,6 +46,8 @@ void failures() {
   refuses([](settings& s) { s.time_out = -1; }, "time-out is -1, it must be more than 0 and finite");
   refuses([](settings& s) { s.weight = 2e6; }, "weight is 2e+06, it must be at least 0 and below 1e+06");
   refuses([](settings& s) { s.weight_decay = -1; }, "weight-decay is -1, it must be at least 0 and finite");
+  refuses([](settings& s) { s.sizes.k = 20; }, "k is 20, there are 6 experts");
+  refuses([](settings& s) { s.warmup = 1; }, "warmup is 1, which is 12 of 12 steps and leaves none after it");
   refuses([](settings& s) { s.validation_sequences = -1; },
           "validation-sequences is -1, it must be at least 1, or 0 for all");
 }

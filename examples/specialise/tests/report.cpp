@@ -184,7 +184,14 @@ TEST_CASE("the report is one well-formed page that needs nothing else", "[specia
   CHECK_THAT(page, contains("<tr><th>micro</th><td>3</td><td>2.6250<small>± 0.3105</small></td><td>+0.2917 ± "
                             "0.1793<small>higher</small></td>"));
   CHECK_THAT(page, contains("<td>+0.0000<small>one seed</small></td>"));
-  CHECK_THAT(page, contains("<h2>More ranks</h2>"));
+  // Seed 1 alone is on two ranks, with what it has on one: no difference, though the means of the rows differ.
+  CHECK_THAT(page,
+             contains("<h2>More ranks</h2>\n<p>The same steps shared by data-parallel ranks. Bits per byte and "
+                      "information are means over all seeds of their row; <i>against one rank</i> is the mean of "
+                      "the differences over the seeds that both have, which need not be the difference of the two "
+                      "means.</p>\n"));
+  CHECK_THAT(page, contains("<td>3</td><td>2.3333<small>± 0.3586</small></td><td>reference</td>"));
+  CHECK_THAT(page, contains("<td>1</td><td>2.2500</td><td>+0.0000<small>one seed</small></td>"));
   CHECK_THAT(page, contains("<th>data, train_bytes</th><td>1 500 000</td>"));
   CHECK_THAT(page, contains("<p>16x-s1-r1: model is 8, most runs here have 4</p>"));
 }

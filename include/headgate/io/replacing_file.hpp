@@ -12,12 +12,18 @@
 #include <string>
 #include <system_error>
 
+#if HEADGATE_HAS_FSYNC
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
 /// Writes to a new file beside `path`, which `commit` closes and renames to `path`; without a commit it is removed. Every
-/// failure (no such folder, disk full) is a std::runtime_error with the system's reason. No promise about power cuts: the
-/// data are handed to the system, not forced to the disk.
+/// failure (no such folder, disk full) is a std::runtime_error with the system's reason. Where HEADGATE_HAS_FSYNC a commit forces
+/// the bytes to the disk before the rename and the folder after it, so that after a power cut too `path` is the whole old file or
+/// the whole new one, and the new one if the commit had returned; that costs a wait for the disk.
 class replacing_file {
  public:
   explicit replacing_file(const std::filesystem::path& path) : path_(path), where_(path.string()) {
@@ -45,16 +51,34 @@ class replacing_file {
   }
 
   void commit() {
-    const int closed = std::fclose(stream_);  // the last buffer goes out here, and may find the disk full
+    // The last buffer goes out here, and may find the disk full.
+    if (std::fflush(stream_) != 0 || !is_forced_to_disk()) refuse_to_write(errno);
+    const int closed = std::fclose(stream_);
     stream_ = nullptr;
     if (closed != 0) refuse_to_write(errno);
     std::error_code error;
     std::filesystem::rename(partial_, path_, error);
     if (error) refuse_file(where_, "cannot be replaced: ", error.message());
     committed_ = true;
+    force_folder_to_disk();
   }
 
  private:
+#if HEADGATE_HAS_FSYNC
+  [[nodiscard]] bool is_forced_to_disk() const { return fsync(fileno(stream_)) == 0; }
+  /// The file is in its place already, and there are file systems that cannot do this: no failure.
+  void force_folder_to_disk() const {
+    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
+    const int opened = open(folder.c_str(), O_RDONLY | O_CLOEXEC);
+    if (opened < 0) return;
+    static_cast<void>(fsync(opened));
+    close(opened);
+  }
+#else
+  [[nodiscard]] static bool is_forced_to_disk() { return true; }
+  static void force_folder_to_disk() {}
+#endif
+
   [[noreturn]] void refuse_to_write(int reason) const {
     refuse_file(where_, "cannot be written: ", std::generic_category().message(reason));
   }

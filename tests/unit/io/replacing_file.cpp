@@ -15,6 +15,12 @@
 #include <csignal>
 #endif
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cerrno>
+#endif
+
 namespace hg = headgate;
 namespace fs = std::filesystem;
 using headgate_test::contains;
@@ -114,6 +120,70 @@ TEST_CASE("A replacing_file reports a write that fails and leaves the old file w
   std::signal(SIGXFSZ, handler);
   CHECK_THAT(while_writing, contains("a: cannot be written: "));
   CHECK_THAT(while_closing, contains("a: cannot be written: "));
+  CHECK(content(folder.path / "a") == "old");
+  CHECK(folder.files() == 1);
+}
+#endif
+
+#if defined(__linux__)
+namespace {
+
+/// What is forced to the disk while an object lives; or, with a reason, is not.
+struct disk {
+  struct forced {
+    fs::path file;
+    std::string in_place;  // the content of what is replaced, at that moment
+  };
+  fs::path place;
+  int reason = 0;
+  std::vector<forced> order = {};
+
+  static inline disk* watching = nullptr;
+  disk(fs::path replaced, int failure) : place(std::move(replaced)), reason(failure) { watching = this; }
+  disk(const disk&) = delete;
+  disk& operator=(const disk&) = delete;
+  ~disk() { watching = nullptr; }
+};
+
+}  // namespace
+
+// Takes the place of the system's in this program.
+extern "C" int fsync(int file) {
+  if (disk* const now = disk::watching; now != nullptr) {
+    now->order.push_back({fs::read_symlink("/proc/self/fd/" + std::to_string(file)), content(now->place)});
+    if (now->reason != 0) {
+      errno = now->reason;
+      return -1;
+    }
+  }
+  return static_cast<int>(syscall(SYS_fsync, file));
+}
+
+TEST_CASE("A replacing_file is on the disk before it takes its place, and its name afterwards",
+          "[io][replacing_file]") {
+  const test_folder folder;
+  const fs::path path = fs::canonical(folder.path) / "a";
+  put(path, "old");
+  const disk watched(path, 0);
+  hg::replacing_file file(path);
+  file.write("new", 3);
+  file.commit();
+  REQUIRE(watched.order.size() == 2);
+  CHECK(watched.order[0].file == path.string() + ".partial0");
+  CHECK(watched.order[0].in_place == "old");
+  CHECK(watched.order[1].file == path.parent_path());
+  CHECK(watched.order[1].in_place == "new");
+}
+
+TEST_CASE("A replacing_file that the disk does not take leaves the old file whole", "[io][replacing_file]") {
+  const test_folder folder;
+  put(folder.path / "a", "old");
+  {
+    const disk failing(folder.path / "a", EIO);
+    hg::replacing_file file(folder.path / "a");
+    file.write("new", 3);
+    CHECK_THROWS_WITH(file.commit(), contains("a: cannot be written: "));
+  }
   CHECK(content(folder.path / "a") == "old");
   CHECK(folder.files() == 1);
 }
