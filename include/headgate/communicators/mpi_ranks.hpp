@@ -43,8 +43,9 @@ struct mpi_ranks_options {
 /// Without `agreement` an operation costs one latency less, and calls that do not match are not found out: they end in a
 /// time-out or an error of MPI's, or exchange what they find. Values travel as bytes: all machines must be of one kind.
 /// After an error in the middle of a transfer MPI may still hold this rank's arguments: end the program, as run_mpi_ranks does.
-/// The constructor (MPI_Allreduce, MPI_Comm_dup) and, of a group without failure, the destructor (MPI_Comm_free) are collective and MPI's own:
-/// they wait for the other ranks without limit. Where an exception destroys it, the MPI communicator is left to MPI.
+/// The constructor (MPI_Allreduce, MPI_Comm_dup) and, of a group without failure, the destructor (MPI_Comm_free) are
+/// collective and MPI's own: they wait for the other ranks without limit. Where an exception destroys it, the MPI
+/// communicator is left to MPI.
 class mpi_rank {
  public:
   explicit mpi_rank(MPI_Comm ranks = MPI_COMM_WORLD, const mpi_ranks_options& options = {})
