@@ -72,7 +72,7 @@ TEST_CASE("without agreement, too, a process that refuses its tokens ends the fo
   decltype(part)::tape tape;
   const auto x = random_matrix<double>(3, rank.rank() == bad ? 5 : 6, {1});
   hg::matrix<double> y;
-  const std::string said = failure_of([&] { part.forward(rank, x, y, tape); });
+  const std::string said = error_of([&] { part.forward(rank, x, y, tape); });
   CHECK_THAT(said, contains("expert_parallel_layer::forward: x has 5 columns"));
   CHECK(y.size() == 0);
 }
