@@ -48,7 +48,7 @@ void run_log::write_line(const std::string& line) {
 }
 
 void run_log::force_to_disk() {
-  if (fsync(fileno(file_.get())) != 0)
+  if (fsync(fileno(file_.get())) != 0 && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS)  // a pipe, say
     hg::refuse_file(where_, "the log cannot be forced to the disk: ", std::generic_category().message(errno));
 }
 

@@ -35,7 +35,8 @@ struct watcher {
 
 /// Trains, or does the rest of it: from the last checkpoint that is whole, on the same bits as if nothing had happened. With
 /// several ranks they are threads. A run that is done is left alone. Refuses a log or checkpoint of a run with other
-/// settings or other text, a checkpoint whose log has become shorter, and a run that another program is at. What ends a run early also ends its log, with the step.
+/// settings or other text, a checkpoint whose log has become shorter, and a run that another program is at. What ends a
+/// run early also ends its log, with the step.
 void train(const settings& how, const text& data, const std::filesystem::path& out, index ranks, const watcher& watch);
 
 }  // namespace specialise

@@ -92,7 +92,7 @@
 #define HEADGATE_HAS_MMAP 0
 #endif
 
-// POSIX's fsync, which does not return before a file is on the disk.
+// POSIX's fsync, which does not return before the system has handed a file to the disk.
 #if defined(__unix__) || defined(__APPLE__)
 #define HEADGATE_HAS_FSYNC 1
 #else

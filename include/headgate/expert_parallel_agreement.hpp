@@ -9,7 +9,9 @@
 #include <headgate/core/error.hpp>
 #include <headgate/core/field.hpp>
 
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>  // size
 #include <span>
 #include <string_view>
@@ -32,38 +34,44 @@ void check_agreement(Communicator& ranks, const Layer& layer) {
   constexpr const char* names[] = {
       "model",         "outputs",        "experts",        "placement's ranks", "capacity.minimum",
       "capacity.drop", "capacity.fixed", "capacity.round", "capacity.of",       "weight_on"};
-  struct agreement {
-    index numbers[std::size(names)];
-    double factor;
-    digest placement, replicas;
-  };
   const auto& placement = layer.placement();
   const auto& options = layer.options();
   const auto& limit = options.capacity;
-  agreement mine{{layer.model(), layer.outputs(), layer.experts(), placement.ranks(), limit.minimum,
-                  static_cast<index>(limit.drop), limit.fixed, static_cast<index>(limit.round),
-                  static_cast<index>(limit.of), static_cast<index>(options.weight_on)},
-                 limit.factor,
-                 {},
-                 {}};
-  for (index e = 0; e < placement.experts(); ++e) mine.placement.numbers(placement.rank_of(e));
+  const index numbers[std::size(names)] = {layer.model(),
+                                           layer.outputs(),
+                                           layer.experts(),
+                                           placement.ranks(),
+                                           limit.minimum,
+                                           static_cast<index>(limit.drop),
+                                           limit.fixed,
+                                           static_cast<index>(limit.round),
+                                           static_cast<index>(limit.of),
+                                           static_cast<index>(options.weight_on)};
+  digest map, replicas;
+  for (index e = 0; e < placement.experts(); ++e) map.numbers(placement.rank_of(e));
   Layer::parameters::template walk_replicated<fields_of::storage>(
       [&](std::string_view name, const auto& w) {
-        mine.replicas.add(name.data(), name.size());
-        mine.replicas.numbers(w.rows(), w.cols());
-        mine.replicas.add(w.data(), static_cast<std::size_t>(w.size()) * sizeof(*w.data()));
+        replicas.add(name.data(), name.size());
+        replicas.numbers(w.rows(), w.cols());
+        replicas.add(w.data(), static_cast<std::size_t>(w.size()) * sizeof(*w.data()));
       },
       layer.params());
-  agreement root = mine;
+  // One message: the numbers, then the factor's bits and the two digests.
+  constexpr std::size_t count = std::size(names);
+  std::uint64_t root[count + 3];
+  for (std::size_t i = 0; i < count; ++i) root[i] = static_cast<std::uint64_t>(numbers[i]);
+  root[count] = std::bit_cast<std::uint64_t>(limit.factor);
+  root[count + 1] = map.value();
+  root[count + 2] = replicas.value();
   fail_together(ranks, [&] {
-    ranks.broadcast(std::span(&root, 1), 0);
+    ranks.broadcast(std::span<std::uint64_t>(root), 0);
     const auto compare = [](const char* name, auto here, auto there) {
       if (here != there) refuse("check_agreement: ", name, " is ", here, ", on rank 0 it is ", there);
     };
-    for (std::size_t i = 0; i < std::size(names); ++i) compare(names[i], mine.numbers[i], root.numbers[i]);
-    compare("capacity.factor", mine.factor, root.factor);
-    if (mine.placement != root.placement) refuse("check_agreement: experts are placed on other ranks than rank 0 says");
-    if (mine.replicas != root.replicas)
+    for (std::size_t i = 0; i < count; ++i) compare(names[i], numbers[i], static_cast<index>(root[i]));
+    compare("capacity.factor", limit.factor, std::bit_cast<double>(root[count]));
+    if (map.value() != root[count + 1]) refuse("check_agreement: experts are placed on other ranks than rank 0 says");
+    if (replicas.value() != root[count + 2])
       refuse("check_agreement: the parameters of the gate and the shared expert are not those of rank 0");
     ranks.barrier();  // in which the others hear of a refusal
   });

@@ -56,7 +56,7 @@ TEST_CASE("a rank that was suspended itself looks for messages again before it g
   hg::mpi_rank rank(MPI_COMM_WORLD, {.time_out = me == 0 ? 0.05 : 20});
   if (rank.size() == 1) return;
   MPI_Barrier(MPI_COMM_WORLD);
-  if (me != 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (me != 0) std::this_thread::sleep_for(std::chrono::milliseconds(300));
   bool suspended = false;
   after_look = [&](int done) {
     if (rank.rank() != 0 || suspended || done != 0) return;

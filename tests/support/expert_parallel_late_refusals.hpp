@@ -47,7 +47,7 @@ void expect_late(complaints& all, Communicator& ranks, hg::index bad, const std:
   const std::string said = error_of(pass);
   all.expect(said == (mine ? "refused " + sentence : "nothing"), "it said: " + said);
   const std::string later = error_of([&] { ranks.barrier(); });
-  all.expect(later == "communicator: barrier: rank " + std::to_string(bad) + " failed: " + sentence,
+  all.expect(later == "barrier: rank " + std::to_string(bad) + " failed: " + sentence,
              "afterwards it said: " + later);
 }
 

@@ -26,8 +26,8 @@ namespace headgate {
 inline namespace HEADGATE_ABI {
 
 struct thread_ranks_options {
-  double time_out =
-      60;  ///< seconds after which an operation gives up a silent rank, without those the job is suspended
+  /// Seconds after which an operation gives up a silent rank, without those in which the job is suspended.
+  double time_out = 60;
 };
 
 namespace detail {
@@ -124,7 +124,7 @@ class thread_group {
     const auto limit = waiting_time::of_seconds(time_out_);
     waiting_time time;
     for (auto waited = time.look(); !over() && waited < limit; waited = time.look())
-      changed_.wait_for(lock, (std::min)(waiting_time::slice, limit - waited), over);
+      changed_.wait_for(lock, (std::min)(waiting_time::slice / 4, limit - waited), over);
   }
 
   seat& seat_of(index rank) { return places_[static_cast<std::size_t>(rank)]; }

@@ -23,7 +23,8 @@ inline namespace HEADGATE_ABI {
 /// Writes to a new file beside `path`, which `commit` closes and renames to `path`; without a commit it is removed. Every
 /// failure (no such folder, disk full) is a std::runtime_error with the system's reason. Where HEADGATE_HAS_FSYNC a commit forces
 /// the bytes to the disk before the rename and the folder after it, so that after a power cut too `path` is the whole old file or
-/// the whole new one, and the new one if the commit had returned; that costs a wait for the disk.
+/// the whole new one, and the new one if the commit had returned, as far as the file system and the disk keep what they say;
+/// that costs a wait for the disk.
 class replacing_file {
  public:
   explicit replacing_file(const std::filesystem::path& path) : path_(path), where_(path.string()) {
@@ -65,13 +66,20 @@ class replacing_file {
 
  private:
 #if HEADGATE_HAS_FSYNC
-  [[nodiscard]] bool is_forced_to_disk() const { return fsync(fileno(stream_)) == 0; }
+  [[nodiscard]] bool is_forced_to_disk() const { return is_forced_to_disk(fileno(stream_)); }
+  /// False, and errno, where the disk failed. A file system that cannot do it (EINVAL, ENOTSUP, ENOSYS) has not failed.
+  [[nodiscard]] static bool is_forced_to_disk(int file) {
+    int result = 0;
+    do result = fsync(file);
+    while (result != 0 && errno == EINTR);
+    return result == 0 || errno == EINVAL || errno == ENOTSUP || errno == ENOSYS;
+  }
   /// The file is in its place already, and there are file systems that cannot do this: no failure.
   void force_folder_to_disk() const {
     const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
     const int opened = open(folder.c_str(), O_RDONLY | O_CLOEXEC);
     if (opened < 0) return;
-    static_cast<void>(fsync(opened));
+    static_cast<void>(is_forced_to_disk(opened));
     close(opened);
   }
 #else

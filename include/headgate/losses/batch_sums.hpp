@@ -24,7 +24,7 @@ inline namespace HEADGATE_ABI {
 /// each takes the loss with `.sums` and the same mask; `reset` after the optimizer's step. One object for each layer.
 /// The mean of such losses over the micro-batches (and ranks), and of their gradients, is that of the batch of all
 /// tokens, whatever their sizes: up to rounding, since it sums in another order. Ranks equal accumulation steps to the
-/// last bit. In double.
+/// last bit where each has one micro-batch a step, else up to rounding. In double.
 template <class T>
 class batch_sums {
  public:

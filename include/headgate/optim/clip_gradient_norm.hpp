@@ -2,6 +2,7 @@
 // Clipping of the gradient's global norm (Pascanu et al. 2013, arXiv:1211.5063, Algorithm 1).
 #pragma once
 
+#include <headgate/communicators/fail_together.hpp>
 #include <headgate/concepts/communicator.hpp>
 #include <headgate/concepts/partly_replicated.hpp>
 #include <headgate/config.hpp>
@@ -90,7 +91,10 @@ double clip_gradient_norm(double max_norm, Module& module, Gradients& gradients)
 
 /// The same for any module on ranks, collective, after `all_reduce_gradients` or `average_gradients`: the norm is that of one
 /// replica of what every rank has and, of an `expert_parallel_layer` or a model with its walks, of all ranks' experts. It is
-/// the same on all ranks, so replicas stay equal. A module that is the same on all ranks sends nothing.
+/// the same on all ranks, so replicas stay equal: of a module that all ranks have whole, the norm is compared with rank 0's, and
+/// refused where it differs. So is found out whether the gradients were not summed over ranks, and whether a model contains
+/// an `expert_parallel_layer` without having its walks (unless the ranks' experts have equal gradients). The others then hear of
+/// it in their next operation.
 template <communicator Communicator, class Module, class Gradients>
 double clip_gradient_norm(Communicator& ranks, double max_norm, Module& module, Gradients& gradients) {
   static_assert(
@@ -108,6 +112,16 @@ double clip_gradient_norm(Communicator& ranks, double max_norm, Module& module, 
     double squares = own * own;
     ranks.all_reduce(std::span(&squares, 1));
     norm = std::sqrt(squares + norm * norm);
+  } else {
+    double root = norm;
+    fail_together(ranks, [&] {
+      ranks.broadcast(std::span(&root, 1), 0);
+      if (norm != root && !(std::isnan(norm) && std::isnan(root)))
+        refuse(
+            "clip_gradient_norm: the norm is ", norm, ", on rank 0 it is ", root,
+            "; gradients must be those of all ranks (all_reduce_gradients), and a model with experts of a rank's own "
+            "must have their walks (docs/many-ranks.md)");
+    });
   }
   return detail::clip_to(max_norm, norm, [&](auto&& visit) { module.for_each_parameter(gradients, visit); });
 }

@@ -36,7 +36,7 @@ class routing_telemetry {
       if (one.expert < 0 || one.expert >= r.experts)
         refuse("routing_telemetry::add: an assignment names expert ", one.expert, ", the record is of ", r.experts);
     match("routing_telemetry::add", r.experts);
-    sums_.tokens += r.tokens;
+    sums_.tokens += r.counting();
     sums_.assignments += r.assignments.size();
     for (const assignment<T>& one : r.assignments) ++load_[one.expert];
     add_probabilities(r);

@@ -187,4 +187,16 @@ TEST_CASE("A replacing_file that the disk does not take leaves the old file whol
   CHECK(content(folder.path / "a") == "old");
   CHECK(folder.files() == 1);
 }
+
+TEST_CASE("A file system that cannot force a file to the disk is no failure", "[io][replacing_file]") {
+  for (const int reason : {EINVAL, ENOTSUP, ENOSYS}) {
+    const test_folder folder;
+    put(folder.path / "a", "old");
+    const disk unable(folder.path / "a", reason);
+    hg::replacing_file file(folder.path / "a");
+    file.write("new", 3);
+    CHECK_NOTHROW(file.commit());
+    CHECK(content(folder.path / "a") == "new");
+  }
+}
 #endif

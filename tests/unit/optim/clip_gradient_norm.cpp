@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <headgate/optim/clip_gradient_norm.hpp>
 
-#include <headgate/communicators/counted.hpp>
 #include <headgate/communicators/single_rank.hpp>
 #include <headgate/core/matrix.hpp>
 #include <headgate/expert_parallel_layer.hpp>
@@ -9,6 +8,7 @@
 #include <headgate/gates/named.hpp>
 #include <headgate/layer.hpp>
 
+#include "support/error_of.hpp"
 #include "support/on_threads.hpp"
 
 #include <cmath>
@@ -99,19 +99,34 @@ TEST_CASE("clip_gradient_norm refuses a limit that is not above zero", "[optim][
   CHECK((grads.up.array() == 2.0f).all());
 }
 
-TEST_CASE("a module that all ranks have is clipped over ranks as it is alone, and sends nothing",
-          "[optim][clip_gradient_norm]") {
+TEST_CASE("a module that all ranks have is clipped over ranks as it is alone", "[optim][clip_gradient_norm]") {
   module m;
   auto expected = filled(2.0f, -3.0f), grads = expected;
   const double norm = hg::clip_gradient_norm(0.5, m, expected);
-  hg::single_rank alone;
-  hg::counted rank(alone);
+  hg::single_rank rank;
   CHECK(hg::clip_gradient_norm(rank, 0.5, m, grads) == norm);
   CHECK(headgate_test::same_matrix(grads.up, expected.up));
   CHECK(headgate_test::same_matrix(grads.bias, expected.bias));
-  CHECK(rank.counts() == hg::traffic_counts{});
   CHECK_THROWS_WITH(hg::clip_gradient_norm(rank, 0.0, m, grads),
                     "clip_gradient_norm: max_norm is 0, it must be above 0");
+}
+
+TEST_CASE("gradients of a whole module that differ between ranks are refused", "[optim][clip_gradient_norm]") {
+  using namespace headgate_test;
+  CHECK(on_threads(3, [](hg::thread_rank& rank) {
+          complaints all;
+          module m;
+          auto grads = filled(rank.rank() == 1 ? 2.5f : 2.0f, -3.0f);
+          const auto before = grads;
+          const std::string said = error_of([&] {
+            hg::clip_gradient_norm(rank, 0.5, m, grads);
+            rank.barrier();
+          });
+          const char* const sentence = "clip_gradient_norm: the norm is ";
+          all.expect(said.find(sentence) != std::string::npos, "it said: " + said);
+          all.expect(rank.rank() != 1 || same_matrix(grads.up, before.up), "a refused gradient has changed");
+          return all.text;
+        }) == "");
 }
 
 namespace {
