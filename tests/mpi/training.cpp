@@ -81,6 +81,7 @@ TEST_CASE("processes agree on their layer, or the one that differs says in what"
   if (rank.size() == 1) return;
   if (rank.rank() == 1) part.params().gate.head.weight(0, 0) += 1;
   const std::string said = error_of([&] { hg::check_agreement(rank, part); });
-  CHECK_THAT(said, contains("check_agreement: the parameters of the gate and the shared expert are not those of rank 0"));
+  CHECK_THAT(said,
+             contains("check_agreement: the parameters of the gate and the shared expert are not those of rank 0"));
   CHECK_THAT(said, contains(rank.rank() == 1 ? "refused " : "rank 1 failed: "));
 }

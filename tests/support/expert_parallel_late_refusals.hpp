@@ -47,8 +47,7 @@ void expect_late(complaints& all, Communicator& ranks, hg::index bad, const std:
   const std::string said = error_of(pass);
   all.expect(said == (mine ? "refused " + sentence : "nothing"), "it said: " + said);
   const std::string later = error_of([&] { ranks.barrier(); });
-  all.expect(later == "barrier: rank " + std::to_string(bad) + " failed: " + sentence,
-             "afterwards it said: " + later);
+  all.expect(later == "barrier: rank " + std::to_string(bad) + " failed: " + sentence, "afterwards it said: " + later);
 }
 
 /// The shared expert of rank `bad` refuses in the forward.

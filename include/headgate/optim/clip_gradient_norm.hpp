@@ -2,7 +2,6 @@
 // Clipping of the gradient's global norm (Pascanu et al. 2013, arXiv:1211.5063, Algorithm 1).
 #pragma once
 
-#include <headgate/communicators/fail_together.hpp>
 #include <headgate/concepts/communicator.hpp>
 #include <headgate/concepts/partly_replicated.hpp>
 #include <headgate/config.hpp>
@@ -12,6 +11,7 @@
 
 #include <cmath>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -114,14 +114,15 @@ double clip_gradient_norm(Communicator& ranks, double max_norm, Module& module, 
     norm = std::sqrt(squares + norm * norm);
   } else {
     double root = norm;
-    fail_together(ranks, [&] {
-      ranks.broadcast(std::span(&root, 1), 0);
-      if (norm != root && !(std::isnan(norm) && std::isnan(root)))
-        refuse(
-            "clip_gradient_norm: the norm is ", norm, ", on rank 0 it is ", root,
-            "; gradients must be those of all ranks (all_reduce_gradients), and a model with experts of a rank's own "
-            "must have their walks (docs/many-ranks.md)");
-    });
+    ranks.broadcast(std::span(&root, 1), 0);
+    if (norm != root && !(std::isnan(norm) && std::isnan(root))) {
+      const std::string why = sentence(
+          "clip_gradient_norm: the norm is ", norm, ", on rank 0 it is ", root,
+          "; gradients must be those of all ranks (all_reduce_gradients), and a model with experts of a rank's "
+          "own must have their walks (docs/many-ranks.md)");
+      ranks.fail(why);
+      refuse(why);
+    }
   }
   return detail::clip_to(max_norm, norm, [&](auto&& visit) { module.for_each_parameter(gradients, visit); });
 }
