@@ -2,6 +2,7 @@
 #include "run_log.hpp"
 
 #include <headgate/io/refuse_file.hpp>
+#include <headgate/io/replacing_file.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -48,7 +49,7 @@ void run_log::write_line(const std::string& line) {
 }
 
 void run_log::force_to_disk() {
-  if (fsync(fileno(file_.get())) != 0 && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS)  // a pipe, say
+  if (!hg::force_to_disk(fileno(file_.get())))
     hg::refuse_file(where_, "the log cannot be forced to the disk: ", std::generic_category().message(errno));
 }
 

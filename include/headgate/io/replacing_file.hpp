@@ -20,6 +20,19 @@
 namespace headgate {
 inline namespace HEADGATE_ABI {
 
+/// Waits until the disk has what was handed to the system of an open file or folder. False, and errno, where the disk failed. A
+/// file system that cannot do it (EINVAL, ENOTSUP, ENOSYS) has not failed, nor has a system without it (HEADGATE_HAS_FSYNC).
+[[nodiscard]] inline bool force_to_disk([[maybe_unused]] int file) {
+#if HEADGATE_HAS_FSYNC
+  int result = 0;
+  do result = fsync(file);
+  while (result != 0 && errno == EINTR);
+  return result == 0 || errno == EINVAL || errno == ENOTSUP || errno == ENOSYS;
+#else
+  return true;
+#endif
+}
+
 /// Writes to a new file beside `path`, which `commit` closes and renames to `path`; without a commit it is removed. Every
 /// failure (no such folder, disk full) is a std::runtime_error with the system's reason. Where HEADGATE_HAS_FSYNC a commit forces
 /// the bytes to the disk before the rename and the folder after it, so that after a power cut too `path` is the whole old file or
@@ -66,20 +79,13 @@ class replacing_file {
 
  private:
 #if HEADGATE_HAS_FSYNC
-  [[nodiscard]] bool is_forced_to_disk() const { return is_forced_to_disk(fileno(stream_)); }
-  /// False, and errno, where the disk failed. A file system that cannot do it (EINVAL, ENOTSUP, ENOSYS) has not failed.
-  [[nodiscard]] static bool is_forced_to_disk(int file) {
-    int result = 0;
-    do result = fsync(file);
-    while (result != 0 && errno == EINTR);
-    return result == 0 || errno == EINVAL || errno == ENOTSUP || errno == ENOSYS;
-  }
+  [[nodiscard]] bool is_forced_to_disk() const { return force_to_disk(fileno(stream_)); }
   /// The file is in its place already, and there are file systems that cannot do this: no failure.
   void force_folder_to_disk() const {
     const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
     const int opened = open(folder.c_str(), O_RDONLY | O_CLOEXEC);
     if (opened < 0) return;
-    static_cast<void>(is_forced_to_disk(opened));
+    static_cast<void>(force_to_disk(opened));
     close(opened);
   }
 #else
